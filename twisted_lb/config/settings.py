@@ -1,0 +1,271 @@
+"""The settings in force, as frozen values: what `load` makes and every stage reads.
+
+Sans-I/O. Durations are seconds, sizes bytes. Every default is what an operator would choose and
+says why when that is not plain. `docs/configuration.md` explains each key; a test holds it to
+these classes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal
+
+import attrs
+
+from ..terms import Address, Role
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Balance = str
+"""round-robin | least-sessions | least-connections | source-hash | random-two | first | plugin's"""
+
+
+@attrs.frozen
+class Prefix:
+    """How many leading bits of a client's address make one `source` key."""
+
+    ipv4: int = 32
+    ipv6: int = 64
+
+
+@attrs.frozen
+class RoleRule:
+    """What a group says of one of its roles."""
+
+    principal: bool = False
+    """Losing this channel's server leg ends the session."""
+    server_port: int | tuple[int, int] | Literal["same"] = "same"
+    """The port on the server: the one the client hit, a fixed one, or a range that maps the
+    frontend's listening range one to one."""
+
+
+@attrs.frozen
+class Group:
+    """Which connections make up one session, and how long it lives."""
+
+    name: str
+    backend: str
+    key: tuple[str, ...] = ("source",)
+    """Kinds of key, strongest first; the first that a connection shows decides."""
+    source_prefix: Prefix = Prefix()
+    linger: float = 60.0
+    """How long the pin is kept after the last channel is gone."""
+    max_channels: int = 2000
+    """A shared (coarse) key refuses beyond this; it never splits."""
+    roles: dict[Role, RoleRule] = attrs.field(factory=lambda: {"any": RoleRule()})
+    idle: float | None = None
+    """Ends a session of which no channel moved a byte for so long; None: never. Terminals are
+    silent for days."""
+
+
+@attrs.frozen
+class ProxyIn:
+    """PROXY protocol toward us."""
+
+    mode: Literal["off", "required"] = "off"
+    trusted: tuple[Network, ...] = ()
+    """Only these may connect when the header is required; a header from elsewhere is spoofing."""
+
+
+@attrs.frozen
+class FrontendTls:
+    """TLS on the client's side. Only `off` and `pass` are spoken in this version."""
+
+    mode: Literal["off", "pass"] = "off"
+
+
+@attrs.frozen
+class SniRoute:
+    """One line of a pass-through frontend's routing table: what is shown → which group."""
+
+    group: str
+    sni: tuple[str, ...] = ()
+    """Names, or `*.example.com` for one label; empty matches any."""
+    alpn: tuple[str, ...] = ()
+    """Protocol names, any of which matches; empty matches any."""
+
+
+@attrs.frozen
+class FrontendTimeout:
+    """Deadlines of a frontend; each is a total, not renewed by a trickle of bytes."""
+
+    opening: float = 5.0
+    """PROXY header and ClientHello together."""
+    proxy: float = 3.0
+    """The PROXY header alone."""
+    pin: float = 30.0
+    """From the opening until the connection is joined to a server."""
+    idle: float | None = None
+    """None: the protocol's own default (ftp 15 minutes, opaque and terminal never)."""
+
+
+@attrs.frozen
+class FtpRules:
+    """What an FTP frontend does with data channels and commands."""
+
+    passive_ports: tuple[int, int] = (40000, 40999)
+    """The range, both included, that data listeners for clients are drawn from, at random."""
+    server_ports: tuple[int, int] | None = None
+    """The same for data connections from servers (server_data active); None: any free port."""
+    advertise: dict[str, str] = attrs.field(factory=dict)
+    """Client network (or `default`) → the address named in a 227 reply. Without an entry: the
+    address that the client's control connection reached."""
+    server_data: Literal["passive", "active", "same"] = "same"
+    """Who opens the server leg of a data channel: `same` follows the client."""
+    data_timeout: float = 30.0
+    """How long an announced data channel may take to be opened."""
+    stall_timeout: float | None = 300.0
+    """Ends a data channel that moved no byte for so long."""
+    grace: float = 10.0
+    """How long a transfer may go on when its control channel has ended."""
+    greeting_timeout: float = 15.0
+    """How long a server may take for its 220."""
+    unknown_commands: int = 10
+    """That many unknown commands before login end the connection (attack 4)."""
+    sticky: tuple[Literal["source"], ...] = ()
+    """A hint for the first pick of a later session; never membership."""
+    sticky_for: float = 3600.0
+    allowed_peers: tuple[Network, ...] = ()
+    """Hosts other than the client that PORT and EPRT may name (FXP); none by default."""
+    proxy_data: bool = False
+    """Whether server data connections carry a PROXY header too (where the server wants PROXY)."""
+
+
+@attrs.frozen
+class Frontend:
+    """A listening address and what is spoken on it."""
+
+    name: str
+    listen: tuple[Address, ...] = ()
+    """Host and port, one per port of a range; host `*` is every address, IPv4 and IPv6."""
+    endpoint: str = ""
+    """A Twisted server endpoint string instead of `listen`."""
+    protocol: str = "opaque"
+    """opaque | terminal | ftp | a plugin's name"""
+    group: str = ""
+    """The group of connections that match no route; empty: those are refused."""
+    role: Role = "any"
+    routes: tuple[SniRoute, ...] = ()
+    tls: FrontendTls = FrontendTls()
+    proxy: ProxyIn = ProxyIn()
+    ftp: FtpRules = FtpRules()
+    timeout: FrontendTimeout = FrontendTimeout()
+    allow: tuple[Network, ...] = ()
+    """Empty: everyone who is not denied."""
+    deny: tuple[Network, ...] = ()
+    maxconn: int = 10_000
+    backlog: int = 1024
+    keepalive: float | None = 60.0
+    """Seconds of silence before TCP asks whether the peer is there; None: never. Finds the
+    half-open connections that silent terminals leave (attack 13)."""
+    user_timeout: float | None = 120.0
+    """TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged; None: the kernel's."""
+
+
+@attrs.frozen
+class Check:
+    """How a server's health is found out."""
+
+    type: str = "tcp"
+    """off | tcp | tls | ftp | agent"""
+    interval: float = 2.0
+    fast_interval: float = 1.0
+    """Used while a change of state is under way (some, not yet enough, in a row)."""
+    timeout: float = 3.0
+    rise: int = 2
+    fall: int = 3
+    port: int | None = None
+    """None: the port that channels of this backend dial; needed when they dial several."""
+    name: str = ""
+    """tls: the name that the certificate must carry."""
+    ca: str = ""
+    """tls: a file of trusted certificates; empty: the platform's."""
+    expiry_warning: float = 14 * 86400.0
+    """tls: warn when the certificate ends within so long."""
+    user: str = ""
+    """ftp: log in as; empty: only the greeting is read."""
+    password_file: str = ""
+    data: bool = False
+    """ftp: also open a passive data connection."""
+
+
+@attrs.frozen
+class Eject:
+    """Passive ejection: what connect failures in a row do."""
+
+    after: int = 3
+    """0: never."""
+    period: float = 10.0
+
+
+@attrs.frozen
+class ServerRule:
+    """One server as configured."""
+
+    name: str
+    host: str
+    weight: int = 100
+    maxconn: int | None = None
+    state: Literal["ready", "drain", "maintenance"] = "ready"
+    """How it starts."""
+    send_proxy: Literal["off", "v1", "v2"] = "off"
+
+
+@attrs.frozen
+class BackendTimeout:
+    """Deadlines toward servers."""
+
+    connect: float = 5.0
+    """One attempt on one server."""
+    queue: float = 10.0
+    """How long a late channel waits for a server that is at its maxconn."""
+
+
+@attrs.frozen
+class Backend:
+    """A named pool of servers with a balancing policy and checks."""
+
+    name: str
+    servers: tuple[ServerRule, ...]
+    balance: Balance = "least-sessions"
+    failback: Literal["manual", "when-idle", "at-once"] = "when-idle"
+    """balance `first` only: when new sessions return to a primary that came back."""
+    on_down: Literal["end", "keep"] | None = None
+    """What a check that says down does to living sessions; None: `end` for ftp, else `keep`."""
+    check: Check = Check()
+    eject: Eject = Eject()
+    slow_start: float = 0.0
+    """A server that came up takes its full weight only after so long."""
+    resolve: float = 30.0
+    """How often server names are looked up again; the last good answer is kept."""
+    timeout: BackendTimeout = BackendTimeout()
+
+
+@attrs.frozen
+class Limits:
+    """Caps of the whole process."""
+
+    sessions: int = 100_000
+    """The session table; when full, lingering sessions go first, living ones never."""
+    hold: int = 65_536
+    """Bytes kept of a client that talks before it is joined."""
+    drain: float = 30.0
+    """SIGTERM: how long living sessions may take to end by themselves."""
+
+
+@attrs.frozen
+class Log:
+    """Where the access log goes."""
+
+    access: str = "stdout"
+    """`stdout`, `off`, or a file's path."""
+
+
+@attrs.frozen
+class Settings:
+    """A whole configuration, valid in itself: every name that is used is defined."""
+
+    frontends: tuple[Frontend, ...]
+    groups: dict[str, Group]
+    backends: dict[str, Backend]
+    limits: Limits = Limits()
+    log: Log = Log()

@@ -1,0 +1,53 @@
+"""What can go wrong, said by whose fault it is: the peer's, the configuration's, or nobody's.
+
+Sans-I/O. The lowest room of the house: everybody may import it, it imports nobody.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+
+class Ended(Exception):
+    """A connection or session ends here, with one word of `terms.ENDINGS`.
+
+    `detail` is for the log, never for the peer.
+    """
+
+    def __init__(self, word: str, detail: str = "") -> None:
+        super().__init__(word, detail)
+        self.word = word
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.detail}" if self.detail else self.word
+
+
+class WireError(Exception):
+    """The peer sent bytes that its protocol does not allow."""
+
+
+@attrs.frozen
+class Problem:
+    """One thing wrong with a configuration: where it is, what it is, what to do."""
+
+    path: str
+    """The key's path, as `backend[ftp-servers].server[a].weight`; empty for the whole file."""
+    message: str
+    line: int | None = None
+    """Counted from 1; None where no line can be named (a key that is missing)."""
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; carries every problem found, not just the first."""
+
+    def __init__(self, file: str, problems: tuple[Problem, ...]) -> None:
+        super().__init__(file, problems)
+        self.file = file
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{self.file}{f':{p.line}' if p.line else ''}: {p.path + ': ' if p.path else ''}{p.message}"
+            for p in self.problems
+        )

@@ -1,0 +1,110 @@
+"""What happened, as frozen values. Stages emit them where it happens; `observe` tells them.
+
+Sans-I/O. A fact carries no password and no payload. Text that came from a peer is `str` decoded
+with `backslashreplace`; the observer escapes the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+
+from .terms import Address, Ending
+
+
+@attrs.frozen
+class ConnectionEnded:
+    """One client connection is over."""
+
+    connection: str
+    frontend: str
+    client: Address | None
+    ending: Ending
+    seconds: float
+    session: str = ""
+    role: str = ""
+    server: str = ""
+    from_client: int = 0
+    """Bytes relayed from the client to the server."""
+    from_server: int = 0
+    detail: str = ""
+
+
+@attrs.frozen
+class SessionEnded:
+    """One session is over: its last channel is gone and its linger ran out, or it was ended."""
+
+    session: str
+    group: str
+    server: str
+    ending: Ending
+    seconds: float
+    channels: int
+    """How many channels it had over its whole life."""
+
+
+@attrs.frozen
+class TransferEnded:
+    """One FTP transfer is over."""
+
+    session: str
+    user: str
+    server: str
+    command: str
+    path: str
+    bytes: int
+    seconds: float
+    ending: Ending
+    reply: int
+    """The server's final reply code; 0 when none came."""
+
+
+@attrs.frozen
+class ServerChanged:
+    """A server's standing changed: up, down, ejected, drain, maintenance, ready."""
+
+    server: str
+    state: str
+    reason: str
+
+
+@attrs.frozen
+class CertificateExpiring:
+    """A server's certificate ends soon."""
+
+    server: str
+    days: float
+
+
+@attrs.frozen
+class AttackSeen:
+    """A peer did what only an attacker or a broken peer does; it was refused and is counted."""
+
+    kind: str
+    """One word, as `data-theft`, `bounce`, `starttls-injection`, `proxy-spoof`."""
+    frontend: str
+    peer: Address | None
+    detail: str = ""
+
+
+@attrs.frozen
+class Announced:
+    """The balancer tells of itself: started, listening, draining, stopped."""
+
+    what: str
+    detail: str = ""
+
+
+Fact = (
+    ConnectionEnded
+    | SessionEnded
+    | TransferEnded
+    | ServerChanged
+    | CertificateExpiring
+    | AttackSeen
+    | Announced
+)
+
+Note = Callable[[Fact], None]
+"""Where facts are handed to; never raises, never waits."""

@@ -1,0 +1,142 @@
+"""What a protocol machine may ask for, and the events it is told. Sans-I/O.
+
+A machine (a Conversation) sits between two ends, client and server, and speaks for both. It never
+touches a socket: `converse` tells it events, and does what it asks, in order. A data channel is
+named by a small number that the machine draws; each of its two legs is either listened for or
+dialled (four cases), and when both legs stand they are joined without the machine seeing a byte.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import Protocol
+
+import attrs
+
+from ..facts import Fact
+from ..terms import Address, Ending
+
+
+class Side(enum.Enum):
+    """One of the two ends of a conversation."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+    @property
+    def other(self) -> Side:
+        """The end across."""
+        return Side.SERVER if self is Side.CLIENT else Side.CLIENT
+
+
+@attrs.frozen
+class Send:
+    """Send bytes to one end of the control channel."""
+
+    to: Side
+    data: bytes
+
+
+@attrs.frozen
+class Listen:
+    """Open a listener for one leg of data channel `data`; answered by `listening` or `failed`.
+
+    One connection is accepted, only from the host of that side's control connection, within the
+    data timeout; wrong peers are refused without using it up.
+    """
+
+    data: int
+    side: Side
+
+
+@attrs.frozen
+class Dial:
+    """Connect one leg of data channel `data`; answered by `connected` or `failed`."""
+
+    data: int
+    side: Side
+    address: Address
+
+
+@attrs.frozen
+class Release:
+    """Give up data channel `data`: close its listeners, abort legs that are not joined yet.
+
+    No event about `data` follows. A channel that is joined already goes on to its end.
+    """
+
+    data: int
+
+
+@attrs.frozen
+class Abort:
+    """End data channel `data` at once with a reset on both legs, joined or not."""
+
+    data: int
+
+
+@attrs.frozen
+class SetAlarm:
+    """Tell `alarm(name)` after `seconds`; replaces an alarm of the same name; None clears it."""
+
+    name: str
+    seconds: float | None
+
+
+@attrs.frozen
+class Tell:
+    """A fact for the observers."""
+
+    fact: Fact
+
+
+@attrs.frozen
+class CloseEnd:
+    """Send what is buffered to one end, then close it; the conversation goes on without it."""
+
+    side: Side
+
+
+@attrs.frozen
+class Finish:
+    """The conversation is over: flush and close both ends; its ending is `word`."""
+
+    word: Ending
+
+
+Action = Send | Listen | Dial | Release | Abort | SetAlarm | Tell | CloseEnd | Finish
+Actions = Iterable[Action]
+
+
+class Conversation(Protocol):
+    """A protocol machine between two ends. Every verb returns what is to be done, in order.
+
+    `now` is in seconds from any fixed start. After a Finish no verb is called again.
+    """
+
+    def received(self, side: Side, data: bytes, now: float) -> Actions:
+        """Bytes came on the control connection."""
+
+    def closed(self, side: Side, now: float) -> Actions:
+        """One end will send nothing more: FIN, reset or loss."""
+
+    def listening(self, data: int, side: Side, address: Address, now: float) -> Actions:
+        """The listener asked for stands at this local address."""
+
+    def connected(self, data: int, side: Side, now: float) -> Actions:
+        """A leg of a data channel stands; when both do, they are joined by themselves."""
+
+    def failed(self, data: int, side: Side, word: Ending, now: float) -> Actions:
+        """A leg could not be had: `full`, `too-slow`, `server-refused`, `client-left` …"""
+
+    def transferred(
+        self, data: int, ending: Ending, from_client: int, from_server: int, now: float
+    ) -> Actions:
+        """A joined data channel ended, after so many bytes each way."""
+
+    def alarm(self, name: str, now: float) -> Actions:
+        """A time asked for by SetAlarm has come."""
+
+    def end(self, word: Ending, now: float) -> Actions:
+        """The session must end (server-down, drained, idle, killed): say the last word, Finish."""

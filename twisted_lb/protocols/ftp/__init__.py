@@ -1,0 +1,1 @@
+"""FTP as a balancer must understand it: the control channel read, data channels announced."""
