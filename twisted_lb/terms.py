@@ -129,5 +129,10 @@ class Server:
     addresses: tuple[str, ...] = ()
     """What its host resolved to last; empty until resolved (or for a literal address)."""
 
+    @property
+    def full(self) -> bool:
+        """Whether it is at its maxconn: late channels queue for it."""
+        return self.maxconn is not None and self.connections >= self.maxconn
+
     def __str__(self) -> str:
         return f"{self.backend}/{self.name}"

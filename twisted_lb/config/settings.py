@@ -52,6 +52,8 @@ class Group:
     max_channels: int = 2000
     """A shared (coarse) key refuses beyond this; it never splits."""
     roles: dict[Role, RoleRule] = attrs.field(factory=lambda: {"any": RoleRule()})
+    grace: float = 10.0
+    """How long the other channels may go on when the principal has ended in order."""
     idle: float | None = None
     """Ends a session of which no channel moved a byte for so long; None: never. Terminals are
     silent for days."""

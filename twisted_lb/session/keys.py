@@ -1,0 +1,48 @@
+"""Which sessions a key names. Sans-I/O.
+
+Keys are stored as keyed digests: the table holds no address or name of anybody, costs the same for
+every key, and nobody outside can aim at one of its slots (attack 21).
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+
+from ..config.settings import Group
+from ..terms import Key
+from .values import Session
+
+
+class KeyTable:
+    """Digest of (group, key) → the sessions that hold it; nearly always one."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._holders: dict[bytes, list[Session]] = {}
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def find(self, group: Group, key: Key) -> list[Session]:
+        """The sessions that this key names."""
+        return self._holders.get(self._digest(group, key), [])
+
+    def hold(self, session: Session, key: Key) -> None:
+        """From now on this key names this session."""
+        digest = self._digest(session.group, key)
+        if digest not in session.digests:
+            session.digests.add(digest)
+            self._holders.setdefault(digest, []).append(session)
+
+    def release(self, session: Session) -> None:
+        """The session is over: its keys are free."""
+        for digest in session.digests:
+            holders = self._holders[digest]
+            holders.remove(session)
+            if not holders:
+                del self._holders[digest]
+        session.digests.clear()
+
+    def _digest(self, group: Group, key: Key) -> bytes:
+        text = "\0".join((group.name, key.kind, key.value)).encode("utf-8", "surrogatepass")
+        return blake2b(text, key=self._secret, digest_size=16).digest()

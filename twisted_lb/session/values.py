@@ -1,0 +1,120 @@
+"""What the rules of a session speak of: Session, Channel, and the orders that channels get.
+
+Sans-I/O. Only `table` changes these values; everybody else reads them.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from ..config.settings import Group
+from ..terms import Ending, Role, Server
+
+
+class State(enum.Enum):
+    """Where a session stands."""
+
+    PINNING = "pinning"
+    PINNED = "pinned"
+    CLOSING = "closing"
+    LINGERING = "lingering"
+    GONE = "gone"
+
+
+class Place(enum.Enum):
+    """Where a channel stands in its session."""
+
+    WAITING = "waiting"
+    CLAIMING = "claiming"
+    QUEUED = "queued"
+    DIALLING = "dialling"
+    JOINED = "joined"
+    GONE = "gone"
+
+
+@attrs.define(eq=False)
+class Channel:
+    """One use of a connection by a session."""
+
+    session: Session
+    role: Role
+    number: int
+    """Counted from 1 within its session."""
+    place: Place = Place.WAITING
+
+    @property
+    def counted(self) -> bool:
+        """Whether the server's connection count includes it."""
+        return self.place is Place.DIALLING or self.place is Place.JOINED
+
+
+@attrs.define(eq=False)
+class Session:
+    """The channels that must reach one server, and that server once it is chosen."""
+
+    id: str
+    group: Group
+    opened: float
+    state: State = State.PINNING
+    server: Server | None = None
+    """The pin; while PINNING the candidate being tried."""
+    preferred: Server | None = None
+    """While PINNING: whom to ask first (the server before the linger, or a sticky hint)."""
+    tried: set[Server] = attrs.field(factory=set)
+    channels: dict[int, Channel] = attrs.field(factory=dict)
+    """The living ones by number, in order of arrival."""
+    total: int = 0
+    due: float | None = None
+    """When the linger or the grace ends."""
+    word: Ending = "done"
+    """How it will have ended when it is due."""
+    digests: set[bytes] = attrs.field(factory=set)
+
+    @property
+    def reserve(self) -> int:
+        """How many connections a new session of this group may need on its server."""
+        return len(self.group.roles)
+
+
+@attrs.frozen
+class Claim:
+    """This channel decides: try candidates, `session.preferred` first, without `session.tried`."""
+
+    channel: Channel
+
+
+@attrs.frozen
+class Dial:
+    """The session is pinned: connect this channel to that server."""
+
+    channel: Channel
+    server: Server
+
+
+@attrs.frozen
+class Drop:
+    """The claimant's attempt no longer counts: give it up, try the next candidate."""
+
+    channel: Channel
+
+
+@attrs.frozen
+class Stop:
+    """This channel is out of its session; end its connection with this word."""
+
+    channel: Channel
+    word: Ending
+
+
+@attrs.frozen
+class Gone:
+    """The session is over."""
+
+    session: Session
+    word: Ending
+
+
+Order = Claim | Dial | Drop | Stop | Gone
+Orders = list[Order]
