@@ -159,8 +159,9 @@ class Frontend:
     keepalive: float | None = 60.0
     """Seconds of silence before TCP asks whether the peer is there; None: never. Finds the
     half-open connections that silent terminals leave (attack 13)."""
-    user_timeout: float | None = 120.0
-    """TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged; None: the kernel's."""
+    user_timeout: float | None = None
+    """TCP_USER_TIMEOUT: how long sent bytes may stay unacknowledged, or a peer may refuse to read;
+    None: the kernel's (a printer without paper refuses for hours)."""
 
 
 @attrs.frozen

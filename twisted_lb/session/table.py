@@ -207,11 +207,12 @@ class Sessions:
             orders.append(Stop(channel, word))
             orders += self._place(channel, Place.GONE)
         session.channels.clear()
+        server = session.server
         self._unpin(session)
         self._lingering.pop(session, None)
         self._keys.release(session)
         del self._all[session.id]
-        return [*orders, Gone(session, word)]
+        return [*orders, Gone(session, word, server)]
 
     def down(self, server: Server, *, end: bool, now: float) -> Orders:
         """A check says that this server is down; `end`: its living sessions end as well."""

@@ -114,6 +114,8 @@ class Gone:
 
     session: Session
     word: Ending
+    server: Server | None
+    """Where it was pinned."""
 
 
 Order = Claim | Dial | Drop | Stop | Gone
