@@ -1,0 +1,24 @@
+"""Wire: the text of an IP address → the one value that stands for it. Sans-I/O.
+
+A dual-stack listener shows an IPv4 client as `::ffff:192.0.2.1`. Everything that compares
+addresses (keys, trust, PROXY families) must see the same client either way.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+IP = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def ip(host: str) -> IP:
+    """The address, IPv4 when it is IPv4 in IPv6's clothes, without a zone (`%eth0`).
+
+    Raises ValueError for a host name.
+    """
+    return unmapped(ipaddress.ip_address(host.partition("%")[0]))
+
+
+def unmapped(address: IP) -> IP:
+    """An IPv4-mapped IPv6 address (RFC 4291 section 2.5.5.2) as the IPv4 address that it is."""
+    return getattr(address, "ipv4_mapped", None) or address
