@@ -47,7 +47,9 @@ class ConfigurationError(Exception):
         self.problems = problems
 
     def __str__(self) -> str:
-        return "\n".join(
-            f"{self.file}{f':{p.line}' if p.line else ''}: {p.path + ': ' if p.path else ''}{p.message}"
-            for p in self.problems
-        )
+        return "\n".join(self._told(problem) for problem in self.problems)
+
+    def _told(self, problem: Problem) -> str:
+        line = f":{problem.line}" if problem.line else ""
+        path = f"{problem.path}: " if problem.path else ""
+        return f"{self.file}{line}: {path}{problem.message}"

@@ -1,0 +1,186 @@
+"""Reaches the session's server for one channel: the first decides, the others wait for that pin.
+
+In: a seat at the table of sessions, an errand. Out: an End of the session's server, which has
+answered. The claimant tries candidates in order; nothing was relayed yet, so one that refuses is
+passed by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+
+from .balance import Pool, accepted, fit, has_room, refused
+from .claims import Claims, Seat
+from .config.settings import Backend, ServerRule
+from .dial import Refused, dial
+from .ends import DEFAULT_TUNING, End, Tuning
+from .errors import Ended
+from .facts import Note, ServerChanged
+from .hints import Hints
+from .reactors import Reactor
+from .session import Claim, Dial, Place, Stop
+from .terms import MORE, Address, More, Route, Server
+
+
+class Judge(Protocol):
+    """Reads what a server says first, where the protocol lets the server speak first."""
+
+    def take(self, data: bytes) -> More | bool:
+        """Newly arrived bytes: True, it serves us; False, it refuses; MORE."""
+
+    def silence(self) -> bool:
+        """The deadline came: whether what it said is enough all the same."""
+
+
+@attrs.frozen(eq=False)
+class LiveBackend:
+    """A backend in force: its settings, its servers as they stand, where clients were last."""
+
+    settings: Backend
+    pool: Pool
+    hints: Hints
+    rules: dict[Server, ServerRule]
+    """What the configuration says of each server."""
+
+
+@attrs.frozen
+class Errand:
+    """What one connection asks of its server."""
+
+    route: Route
+    backend: LiveBackend
+    header: Callable[[ServerRule, Seat], bytes]
+    """The PROXY header for this server, or nothing."""
+    judge: Callable[[], Judge] | None = None
+    greeting_timeout: float = 15.0
+    hint: str = ""
+    """What a sticky hint knows the client by; empty: no hints."""
+    tuning: Tuning = DEFAULT_TUNING
+
+
+class Reach:
+    """Obeys a seat's orders until its server has answered."""
+
+    def __init__(self, reactor: Reactor, claims: Claims, note: Note) -> None:
+        self._reactor = reactor
+        self._claims = claims
+        self._note = note
+
+    async def __call__(self, seat: Seat, errand: Errand) -> End:
+        """The End of the session's server. Raises Ended with the word of the order to stop."""
+        while True:
+            order = await self._order(seat, errand)
+            if isinstance(order, Stop):
+                raise Ended(order.word)
+            if isinstance(order, Claim):
+                end = await self._decide(seat, errand)
+            else:
+                end = await self._attempt(seat, order.server, errand)
+            if end is not None:
+                return end
+
+    async def _order(self, seat: Seat, errand: Errand) -> Claim | Dial | Stop:
+        waiting = seat.order()
+        if seat.channel.place is Place.QUEUED:
+            waiting.addTimeout(errand.backend.settings.timeout.queue, self._reactor)
+        try:
+            return await waiting  # type: ignore[return-value]  # Drop and Gone are never queued
+        except TimeoutError:
+            raise Ended("too-slow", "its server stayed at maxconn") from None
+
+    async def _decide(self, seat: Seat, errand: Errand) -> End | None:
+        """Try candidates until one answers. None: another order waits at the seat."""
+        session = seat.session
+        for server in self._candidates(seat, errand):
+            if server in session.tried or not self._still_fit(server, seat):
+                continue
+            self._claims.trying(seat, server)
+            end = await self._attempt(seat, server, errand)
+            if end is not None:
+                if errand.hint:
+                    errand.backend.hints.remember(errand.hint, server, self._reactor.seconds())
+                return end
+            if seat.channel.place is Place.GONE:
+                return None
+        self._claims.exhausted(seat)
+        return None
+
+    def _candidates(self, seat: Seat, errand: Errand) -> list[Server]:
+        session, now = seat.session, self._reactor.seconds()
+        return errand.backend.pool.candidates(
+            errand.route.key.value if errand.route.key is not None else "",
+            session.reserve,
+            now,
+            pinned=session.preferred,
+            hint=errand.backend.hints.find(errand.hint, now) if errand.hint else None,
+        )
+
+    def _still_fit(self, server: Server, seat: Seat) -> bool:
+        """Whether it may be tried now: candidates before it may have taken their time."""
+        session = seat.session
+        return server is session.preferred or (fit(server) and has_room(server, session.reserve))
+
+    async def _attempt(self, seat: Seat, server: Server, errand: Errand) -> End | None:
+        """Ask one server. None: it refused, or the attempt no longer counts."""
+        attempt = Deferred.fromCoroutine(self._ask(seat, server, errand))
+        seat.attempting(attempt)
+        try:
+            end = await attempt
+        except Refused as why:
+            if refused(server, errand.backend.settings.eject, self._reactor.seconds()):
+                self._note(ServerChanged(str(server), "ejected", str(why)))
+            self._claims.refused(seat)
+            return None
+        except CancelledError:
+            if not seat.interrupted:
+                raise
+            seat.interrupted = False
+            return None
+        finally:
+            seat.attempting(None)
+        accepted(server)
+        if self._claims.connected(seat):
+            return end
+        end.abort()
+        return None
+
+    async def _ask(self, seat: Seat, server: Server, errand: Errand) -> End:
+        """Connect, say who comes, and hear the greeting. Raises Refused."""
+        host = server.addresses[0] if server.addresses else server.host
+        target = Address(host, errand.route.port)
+        seconds = errand.backend.settings.timeout.connect
+        end = await dial(self._reactor, target, seconds, tuning=errand.tuning)
+        first = errand.header(errand.backend.rules[server], seat) + errand.route.replay
+        if first:
+            end.write(first)
+        if errand.judge is None:
+            return end
+        hearing = Deferred.fromCoroutine(self._hear(end, errand.judge()))
+        hearing.addTimeout(errand.greeting_timeout, self._reactor)
+        try:
+            await hearing
+        except TimeoutError:
+            end.abort()
+            raise Refused("no greeting in time") from None
+        except BaseException:
+            end.abort()
+            raise
+        return end
+
+    async def _hear(self, end: End, judge: Judge) -> None:
+        heard = 0
+        while True:
+            verdict = judge.take(bytes(end.held[heard:]))
+            heard = len(end.held)
+            if verdict is not MORE:
+                break
+            if end.eof or end.lost:
+                raise Refused("closed before its greeting")
+            await end.more()
+        if not verdict:
+            text = bytes(end.held[:200]).decode("utf-8", "backslashreplace").strip()
+            raise Refused(f"greeted with {text!r}")

@@ -1,0 +1,174 @@
+"""The table of sessions with sockets behind it: every channel has a seat that its orders come to.
+
+In: a route, or the announcement of a data channel. Out: a Seat, whose holder awaits its orders one
+by one until it is joined, and is interrupted afterwards only to stop.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from .config.settings import Group
+from .ends import End
+from .facts import Note, SessionEnded
+from .session import Channel, Drop, Gone, Order, Orders, Session, Sessions, Stop
+from .terms import Ending, Key, Role, Server
+
+
+class Seat:
+    """A channel's place at the table: its orders wait here until they are asked for."""
+
+    __slots__ = ("_attempt", "_orders", "_waiter", "channel", "interrupted", "on_stop")
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.on_stop: Callable[[Ending], None] | None = None
+        """Set by whoever joined the channel: how to end it."""
+        self.interrupted = False
+        """The attempt under way was given up by order, not because the client left."""
+        self._orders: deque[Order] = deque()
+        self._waiter: Deferred[Order] | None = None
+        self._attempt: Deferred[End] | None = None
+
+    @property
+    def session(self) -> Session:
+        """The session it belongs to."""
+        return self.channel.session
+
+    def order(self) -> Deferred[Order]:
+        """The next order, in turn."""
+        self._waiter = Deferred()
+        if self._orders:
+            self._waiter.callback(self._orders.popleft())
+        return self._waiter
+
+    def attempting(self, attempt: Deferred[End] | None) -> None:
+        """What is to be cancelled when the attempt under way no longer counts."""
+        self._attempt = attempt
+
+    def hand(self, order: Order) -> None:
+        """An order for this channel."""
+        if isinstance(order, Stop) and self.on_stop is not None:
+            self.on_stop(order.word)
+            return
+        if not isinstance(order, Drop):
+            self._orders.append(order)
+        if isinstance(order, (Drop, Stop)) and self._attempt is not None:
+            attempt, self._attempt = self._attempt, None
+            self.interrupted = True
+            attempt.cancel()
+        if self._waiter is not None and not self._waiter.called and self._orders:
+            self._waiter.callback(self._orders.popleft())
+
+
+class Claims:
+    """Sessions, and the seats of their channels. Every change of the table goes through here."""
+
+    def __init__(self, sessions: Sessions, clock: IReactorTime, note: Note) -> None:
+        self.sessions = sessions
+        self._clock = clock
+        self._note = note
+        self._seats: dict[Channel, Seat] = {}
+        self._timer: IDelayedCall | None = None
+
+    async def claim(self, group: Group, key: Key | None, role: Role) -> Seat:
+        """A seat in the session that this key names. Raises Ended with the refusal's word.
+
+        Awaitable, because the table may be another process's one day.
+        """
+        return self._sit(*self.sessions.open(group, key, role, self._clock.seconds()))
+
+    def join(self, session: Session, role: Role) -> Seat:
+        """A seat for a channel that the session itself announced. Raises Ended."""
+        return self._sit(*self.sessions.join(session, role, self._clock.seconds()))
+
+    def trying(self, seat: Seat, server: Server) -> None:
+        """The seat's channel decides, and asks this server now."""
+        self.sessions.trying(seat.channel, server)
+
+    def connected(self, seat: Seat) -> bool:
+        """The server answered. False: the attempt no longer counts, drop the connection."""
+        orders = self.sessions.connected(seat.channel, self._clock.seconds())
+        self._obey(orders or [])
+        return orders is not None
+
+    def refused(self, seat: Seat) -> None:
+        """The server did not answer."""
+        self._obey(self.sessions.refused(seat.channel, self._clock.seconds()))
+
+    def exhausted(self, seat: Seat) -> None:
+        """No candidate answered."""
+        self._obey(self.sessions.exhausted(seat.channel, self._clock.seconds()))
+
+    def left(self, seat: Seat, word: Ending) -> None:
+        """The channel is over. Saying it twice does no harm."""
+        self._seats.pop(seat.channel, None)
+        self._obey(self.sessions.left(seat.channel, word, self._clock.seconds()))
+
+    def end(self, session: Session, word: Ending) -> None:
+        """End a session with all its channels."""
+        self._obey(self.sessions.end(session, word, self._clock.seconds()))
+
+    def end_all(self, word: Ending) -> None:
+        """End every session."""
+        for session in list(self.sessions):
+            self.end(session, word)
+
+    def down(self, server: Server, *, end: bool) -> None:
+        """A check says that the server is down."""
+        self._obey(self.sessions.down(server, end=end, now=self._clock.seconds()))
+
+    def unavailable(self, server: Server) -> None:
+        """The server takes no new sessions from now on."""
+        self._obey(self.sessions.unavailable(server))
+
+    def evict(self, server: Server, word: Ending) -> None:
+        """End every session on this server."""
+        self._obey(self.sessions.evict(server, word, self._clock.seconds()))
+
+    def stop(self) -> None:
+        """No timer is left behind."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+
+    def _sit(self, channel: Channel, orders: Orders) -> Seat:
+        seat = self._seats[channel] = Seat(channel)
+        self._obey(orders)
+        return seat
+
+    def _obey(self, orders: Orders) -> None:
+        for order in orders:
+            if isinstance(order, Gone):
+                self._note(self._ended(order))
+                continue
+            seat = self._seats.get(order.channel)
+            if seat is not None:
+                seat.hand(order)
+        self._wind()
+
+    def _ended(self, gone: Gone) -> SessionEnded:
+        session = gone.session
+        server = str(gone.server or "")
+        seconds = self._clock.seconds() - session.opened
+        return SessionEnded(
+            session.id, session.group.name, server, gone.word, seconds, session.total
+        )
+
+    def _wind(self) -> None:
+        """Keep one timer, for whatever is due next."""
+        due = self.sessions.next_due()
+        if self._timer is not None and self._timer.active():
+            if due is not None and self._timer.getTime() <= due:
+                return
+            self._timer.cancel()
+        self._timer = None
+        if due is not None:
+            wait = max(0.0, due - self._clock.seconds())
+            self._timer = self._clock.callLater(wait, self._tick)
+
+    def _tick(self) -> None:
+        self._obey(self.sessions.tick(self._clock.seconds()))

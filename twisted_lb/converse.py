@@ -1,0 +1,259 @@
+"""Runs a protocol machine over a client and a server End and does what it asks, in order.
+
+In: two Ends, a Conversation, the circle of its data channels. Out: the conversation's ending. All
+sockets are here, all rules are in the machine.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from .ends import End
+from .meet import Circle, Meeting
+from .protocols.actions import (
+    Abort,
+    Action,
+    Actions,
+    CloseEnd,
+    Conversation,
+    Dial,
+    Finish,
+    Listen,
+    Release,
+    Send,
+    SetAlarm,
+    Side,
+    Tell,
+)
+from .relay import FLUSH_TIMEOUT, Joined
+from .terms import Address, Ending
+
+log = Logger()
+
+
+class Converse:
+    """One conversation. `on_finish(word)` when it is over, `on_end()` when both Ends are gone."""
+
+    def __init__(
+        self,
+        machine: Conversation,
+        circle: Circle,
+        on_finish: Callable[[Ending], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self.moved = circle.reactor.seconds()
+        self.count = dict.fromkeys(Side, 0)
+        """Bytes received on the control connection, by side."""
+        self._machine = machine
+        self._circle = circle
+        self._on_finish = on_finish
+        self._on_end = on_end
+        self._ends = circle.control
+        self._living = set(Side)
+        self._told_closed: set[Side] = set()
+        self._meetings: dict[int, Meeting] = {}
+        self._alarms: dict[str, IDelayedCall] = {}
+        self._todo: deque[Action] = deque()
+        self._busy = False
+        self._finished = False
+        self._flush: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Take both Ends; the server's first, whose greeting is held."""
+        for side in Side:
+            end, other = self._ends[side], self._ends[side.other]
+            end.transport.registerProducer(_Gate(other), True)
+        for side in (Side.SERVER, Side.CLIENT):
+            self._ends[side].give(_Ear(self, side))
+
+    def stop(self, word: Ending) -> None:
+        """The session ends: let the machine say its last word."""
+        self._event(self._machine.end, word)
+
+    # -- Told, by the data channels -----------------------------------------------------------
+
+    def listening(self, data: int, side: Side, address: Address) -> None:
+        self._event(self._machine.listening, data, side, address)
+
+    def connected(self, data: int, side: Side) -> None:
+        self._event(self._machine.connected, data, side)
+
+    def failed(self, data: int, side: Side, word: Ending) -> None:
+        self._event(self._machine.failed, data, side, word)
+
+    def transferred(self, data: int, joined: Joined) -> None:
+        self.moved = max(self.moved, joined.moved)
+        del self._meetings[data]
+        counts = joined.from_client, joined.from_server
+        self._obey(self._machine.transferred, data, joined.ending, *counts)
+
+    # -- told by the ears ---------------------------------------------------------------------
+
+    def _received(self, side: Side, data: bytes) -> None:
+        self.count[side] += len(data)
+        self.moved = self._now()
+        self._event(self._machine.received, side, data)
+
+    def _closed(self, side: Side) -> None:
+        if side not in self._told_closed:
+            self._told_closed.add(side)
+            self._event(self._machine.closed, side)
+
+    def _lost(self, side: Side) -> None:
+        self._closed(side)
+        self._living.discard(side)
+        if not self._living:
+            if self._flush is not None and self._flush.active():
+                self._flush.cancel()
+            self._on_end()
+
+    # -- doing what the machine asks ----------------------------------------------------------
+
+    def _event(self, verb: Callable[..., Actions], *args: object) -> None:
+        """Tell the machine, unless the conversation is over."""
+        if not self._finished:
+            self._obey(verb, *args)
+
+    def _obey(self, verb: Callable[..., Actions], *args: object) -> None:
+        """Tell the machine and do what it asks, in order; what it is told meanwhile comes after."""
+        try:
+            self._todo.extend(verb(*args, self._now()))
+            if not self._busy:
+                self._do_all()
+        except Exception:
+            log.failure("a conversation failed")
+            self._finish("internal-error")
+
+    def _do_all(self) -> None:
+        self._busy = True
+        try:
+            while self._todo:
+                self._do(self._todo.popleft())
+        finally:
+            self._busy = False
+        if not self._finished:
+            self._mind_congestion()
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Send(to, data):
+                self._ends[to].write(data)
+            case Listen(data, side):
+                self._meeting(data).listen(side)
+            case Dial(data, side, address):
+                self._meeting(data).dial(side, address)
+            case Release(data):
+                self._forget(data, Meeting.release)
+            case Abort(data):
+                self._forget(data, Meeting.abort)
+            case SetAlarm(name, seconds):
+                self._set_alarm(name, seconds)
+            case Tell(fact):
+                self._circle.note(fact)
+            case CloseEnd(side):
+                self._close(side)
+            case Finish(word):
+                self._finish(word)
+
+    def _meeting(self, data: int) -> Meeting:
+        if data not in self._meetings:
+            self._meetings[data] = Meeting(data, self._circle, self)
+        return self._meetings[data]
+
+    def _forget(self, data: int, how: Callable[[Meeting], None]) -> None:
+        """A joined channel stays until it has ended; the others are gone at once."""
+        meeting = self._meetings.get(data)
+        if meeting is None:
+            return
+        if not meeting.joined:
+            del self._meetings[data]
+        how(meeting)
+
+    def _set_alarm(self, name: str, seconds: float | None) -> None:
+        alarm = self._alarms.pop(name, None)
+        if alarm is not None and alarm.active():
+            alarm.cancel()
+        if seconds is not None:
+            self._alarms[name] = self._circle.reactor.callLater(seconds, self._rang, name)
+
+    def _rang(self, name: str) -> None:
+        del self._alarms[name]
+        self._event(self._machine.alarm, name)
+
+    def _close(self, side: Side) -> None:
+        end = self._ends[side]
+        end.transport.unregisterProducer()
+        end.close()
+
+    def _finish(self, word: Ending) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        self._todo.clear()
+        for name in list(self._alarms):
+            self._set_alarm(name, None)
+        for meeting in list(self._meetings.values()):
+            self._forget(meeting.number, Meeting.release)
+        self._flush = self._circle.reactor.callLater(FLUSH_TIMEOUT, self._give_up)
+        for side in Side:
+            self._close(side)
+        self._on_finish(word)
+
+    def _give_up(self) -> None:
+        for end in self._ends.values():
+            end.abort()
+
+    def _mind_congestion(self) -> None:
+        for side, end in self._ends.items():
+            if self._machine.congested(side):
+                end.pause("congested")
+            else:
+                end.resume("congested")
+
+    def _now(self) -> float:
+        return self._circle.reactor.seconds()
+
+
+class _Ear:
+    """Receiver of one side."""
+
+    __slots__ = ("_converse", "_side")
+
+    def __init__(self, converse: Converse, side: Side) -> None:
+        self._converse = converse
+        self._side = side
+
+    # Receiver
+
+    def data(self, data: bytes) -> None:
+        self._converse._received(self._side, data)
+
+    def eof(self) -> None:
+        self._converse._closed(self._side)
+
+    def lost(self, clean: bool) -> None:
+        self._converse._lost(self._side)
+
+
+@implementer(IPushProducer)
+class _Gate:
+    """Pauses reading from one End while the other's buffer is full."""
+
+    def __init__(self, end: End) -> None:
+        self._end = end
+
+    # IPushProducer
+
+    def pauseProducing(self) -> None:
+        self._end.pause("peer-full")
+
+    def resumeProducing(self) -> None:
+        self._end.resume("peer-full")
+
+    def stopProducing(self) -> None:
+        self._end.abort()

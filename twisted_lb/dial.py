@@ -1,0 +1,78 @@
+"""Connects to one address: an End, or Refused with the reason. Cancelling closes the attempt."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError, TimeoutError
+from twisted.internet.interfaces import IAddress, IConnector
+from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from .ends import DEFAULT_TUNING, End, Tuning, line
+from .reactors import Reactor
+from .terms import Address
+
+HOLD = 65_536
+"""Bytes kept of a server that talks before it is joined."""
+
+
+class Refused(Exception):
+    """The other side did not take the connection; says why."""
+
+
+class _Dialling(ClientFactory):
+    noisy = False
+
+    def __init__(self, tuning: Tuning) -> None:
+        self.answered: Deferred[End] = Deferred(self._cancel)
+        self.connector: IConnector | None = None
+        self._tuning = tuning
+
+    # IClientFactory
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return line(self._connected, HOLD)
+
+    def clientConnectionFailed(
+        self, connector: IConnector, reason: Failure = connectionDone
+    ) -> None:
+        if not self.answered.called:
+            self.answered.errback(Refused(_why(reason)))
+
+    def _connected(self, end: End) -> None:
+        self._tuning.apply(end)
+        if self.answered.called:
+            end.abort()
+        else:
+            self.answered.callback(end)
+
+    def _cancel(self, answered: Deferred[End]) -> None:
+        answered.errback(CancelledError())
+        if self.connector is not None:
+            self.connector.disconnect()
+
+
+def _why(reason: Failure) -> str:
+    if reason.check(TimeoutError):
+        return "no answer in time"
+    if reason.check(ConnectError):
+        return str(reason.value)
+    return reason.getErrorMessage()
+
+
+def dial(
+    reactor: Reactor,
+    target: Address,
+    seconds: float,
+    *,
+    tuning: Tuning = DEFAULT_TUNING,
+    source: str = "",
+) -> Deferred[End]:
+    """Connect to `target` within `seconds`, from the local address `source` if one is given.
+
+    Fails with Refused.
+    """
+    factory = _Dialling(tuning)
+    bind = (source, 0) if source else None
+    factory.connector = reactor.connectTCP(target.host, target.port, factory, seconds, bind)
+    return factory.answered

@@ -1,0 +1,250 @@
+"""One side of a connection as a value that stages hand on: addresses, held bytes, a way to write.
+
+Accept and dial make Ends; while nobody receives, an End holds what comes up to its cap, then stops
+reading. `give` hands the held bytes to a receiver, once and first, then everything as it comes.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Protocol as Shape
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .terms import Address
+
+KEEPALIVE_PROBES = 4
+"""Unanswered keepalive probes after which the peer is gone."""
+KEEPALIVE_EVERY = 10
+"""Seconds between them."""
+
+
+class Transport(Shape):
+    """What Ends ask of a Twisted transport: Transport, IConsumer, IPushProducer in one."""
+
+    def write(self, data: bytes) -> None: ...
+    def loseConnection(self) -> None: ...
+    def loseWriteConnection(self) -> None: ...
+    def abortConnection(self) -> None: ...
+    def pauseProducing(self) -> None: ...
+    def resumeProducing(self) -> None: ...
+    def registerProducer(self, producer: object, streaming: bool) -> None: ...
+    def unregisterProducer(self) -> None: ...
+    def getPeer(self) -> IAddress: ...
+    def getHost(self) -> IAddress: ...
+    def getHandle(self) -> object: ...
+
+
+class Receiver(Shape):
+    """Who an End hands its bytes to."""
+
+    def data(self, data: bytes) -> None:
+        """Bytes came."""
+
+    def eof(self) -> None:
+        """The peer sends nothing more; it may still read."""
+
+    def lost(self, clean: bool) -> None:
+        """The connection is gone; `clean`: closed in order, not reset. The last call."""
+
+
+class End:
+    """One side of a connection. Whoever received it last is responsible for ending it."""
+
+    __slots__ = (
+        "_line",
+        "_paused",
+        "_receiver",
+        "_waiter",
+        "cap",
+        "eof",
+        "held",
+        "local",
+        "lost",
+        "on_lost",
+        "peer",
+        "transport",
+    )
+
+    def __init__(self, transport: Transport, line: _Line, cap: int) -> None:
+        self.transport = transport
+        self.peer = address(transport.getPeer())
+        """Who is there; what a trusted PROXY header says, once it was read."""
+        self.local = address(transport.getHost())
+        self.cap = cap
+        self.held = bytearray()
+        self.eof = False
+        self.lost = False
+        self.on_lost: Callable[[], None] | None = None
+        """Told when the connection goes while nobody receives."""
+        self._line = line
+        self._receiver: Receiver | None = None
+        self._waiter: Deferred[None] | None = None
+        self._paused: set[str] = set()
+
+    # -- holding ------------------------------------------------------------------------------
+
+    def more(self) -> Deferred[None]:
+        """Fires when more bytes were held, or none will come: look at `held`, `eof`, `lost`."""
+        self._waiter = Deferred()
+        if self.eof or self.lost:
+            self._waiter.callback(None)
+        return self._waiter
+
+    def consume(self, count: int) -> None:
+        """Forget the first held bytes: they were meant for us."""
+        del self.held[:count]
+        self.resume("cap")
+
+    def give(self, receiver: Receiver) -> None:
+        """Hand everything over: what is held first, then what comes. To be called once an owner."""
+        self._receiver = receiver
+        held, self.held = bytes(self.held), bytearray()
+        self.resume("cap")
+        if held:
+            receiver.data(held)
+        if self.eof and not self.lost:
+            receiver.eof()
+        if self.lost:
+            receiver.lost(self.eof)
+
+    # -- writing and ending -------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        """Send; buffered by the transport."""
+        self.transport.write(data)
+
+    def finish(self) -> None:
+        """Send what is buffered, then nothing more; reading goes on."""
+        self.transport.loseWriteConnection()
+
+    def close(self) -> None:
+        """Send what is buffered, then close."""
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close now, with a reset."""
+        self.transport.abortConnection()
+
+    # -- reading ------------------------------------------------------------------------------
+
+    def pause(self, why: str) -> None:
+        """Stop reading until every reason to pause is gone."""
+        if not self._paused and not self.lost:
+            self.transport.pauseProducing()
+        self._paused.add(why)
+
+    def resume(self, why: str) -> None:
+        """This reason to pause is gone."""
+        if why in self._paused:
+            self._paused.remove(why)
+            if not self._paused and not self.lost:
+                self.transport.resumeProducing()
+
+    # -- told by the line ---------------------------------------------------------------------
+
+    def _data(self, data: bytes) -> None:
+        if self._receiver is not None:
+            self._receiver.data(data)
+            return
+        self.held += data
+        if len(self.held) >= self.cap:
+            self.pause("cap")
+        self._wake()
+
+    def _eof(self) -> None:
+        self.eof = True
+        if self._receiver is not None:
+            self._receiver.eof()
+        self._wake()
+
+    def _lost(self, clean: bool) -> None:
+        self.lost = True
+        if self._receiver is not None:
+            self._receiver.lost(clean)
+        elif self.on_lost is not None:
+            self.on_lost()
+        self._wake()
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.called:
+            waiter.callback(None)
+
+
+@implementer(IHalfCloseableProtocol)
+class _Line(Protocol):
+    """The Twisted protocol below an End."""
+
+    end: End
+    transport: Transport  # type: ignore[assignment]  # Twisted says ITransport, which is less
+
+    def __init__(self, made: Callable[[End], None], cap: int) -> None:
+        self._made = made
+        self._cap = cap
+
+    # IProtocol and IHalfCloseableProtocol
+
+    def connectionMade(self) -> None:
+        self.end = End(self.transport, self, self._cap)
+        self._made(self.end)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.end._data(data)
+
+    def readConnectionLost(self) -> None:
+        self.end._eof()
+
+    def writeConnectionLost(self) -> None:
+        """Our own half-close is done; nothing follows from it."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.end._lost(reason.check(ConnectionDone) is not None)
+
+
+def line(made: Callable[[End], None], cap: int) -> Protocol:
+    """A Twisted protocol that calls `made` with its End when the connection stands."""
+    return _Line(made, cap)
+
+
+def address(given: IAddress) -> Address:
+    """Twisted's address as ours; an IPv4 address in IPv6 clothes is an IPv4 address."""
+    host = getattr(given, "host", "")
+    if host.startswith("::ffff:") and "." in host:
+        host = host[7:]
+    return Address(host, getattr(given, "port", 0))
+
+
+@attrs.frozen
+class Tuning:
+    """Socket options of an End."""
+
+    keepalive: float | None = 60.0
+    user_timeout: float | None = None
+
+    def apply(self, end: End) -> None:
+        """Set them; a transport that is not a TCP socket is left alone."""
+        handle = end.transport.getHandle()
+        if not isinstance(handle, socket.socket) or handle.family == socket.AF_UNIX:
+            return
+        handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # Urgent data stays in line with the rest, or the kernel drops it.
+        handle.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
+        if self.keepalive is not None:
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, int(self.keepalive)))
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_EVERY)
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
+        if self.user_timeout is not None:
+            milliseconds = max(1, int(self.user_timeout * 1000))
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+
+
+DEFAULT_TUNING = Tuning()

@@ -1,0 +1,229 @@
+"""Brings the two legs of an announced data channel together, however each of them is opened.
+
+In: what a protocol machine asks for one data channel (listen or dial, for either side). Out: the
+events that the machine is told, and a joined relay on the session's own server. Four cases, one
+class: a leg is an End that stands, and when both stand they are joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from .claims import Claims, Seat
+from .dial import Refused, dial
+from .ends import End
+from .errors import Ended
+from .facts import AttackSeen, Note
+from .ports import DataListener, PortRange
+from .protocols.actions import Side
+from .reactors import Reactor
+from .relay import Idle, Joined
+from .session import Session, Stop
+from .terms import Address, Ending
+
+log = Logger()
+
+
+class Told(Protocol):
+    """Who hears what becomes of the data channels: the conversation that announced them."""
+
+    def listening(self, data: int, side: Side, address: Address) -> None:
+        """The listener stands here."""
+
+    def connected(self, data: int, side: Side) -> None:
+        """The leg stands."""
+
+    def failed(self, data: int, side: Side, word: Ending) -> None:
+        """The leg could not be had."""
+
+    def transferred(self, data: int, joined: Joined) -> None:
+        """The joined channel ended."""
+
+
+@attrs.frozen
+class Circle:
+    """The control connection that data channels are announced on, and what they may use."""
+
+    reactor: Reactor
+    claims: Claims
+    idle: Idle
+    note: Note
+    frontend: str
+    session: Session
+    control: dict[Side, End]
+    """Data connections come from and go to the hosts that the control connection is with."""
+    ports: dict[Side, PortRange]
+    timeout: float
+    """How long a leg may take to come, or to answer."""
+    stall: float | None
+    header: Callable[[Seat], bytes]
+    """What a server leg of ours says first (PROXY), or nothing."""
+
+
+class Meeting:
+    """One announced data channel."""
+
+    def __init__(self, number: int, circle: Circle, told: Told) -> None:
+        self.number = number
+        self._circle = circle
+        self._told = told
+        self._legs: dict[Side, End] = {}
+        self._coming: dict[Side, Deferred[End]] = {}
+        self._seat: Seat | None = None
+        self._joined: Joined | None = None
+        self._over = False
+
+    @property
+    def joined(self) -> bool:
+        """Whether bytes flow; from then on it ends by itself, or by `abort`."""
+        return self._joined is not None
+
+    # -- what the machine asks ----------------------------------------------------------------
+
+    def listen(self, side: Side) -> None:
+        """Wait for the leg at a port of our own."""
+        circle, control = self._circle, self._circle.control[side]
+        listener = DataListener(circle.ports[side], control.peer.host, self._stranger)
+        try:
+            address = listener.listen(circle.reactor, control.local.host, circle.timeout)
+        except Ended as why:
+            self._told.failed(self.number, side, why.word)
+            return
+        self._await(side, self._accepted(side, listener))
+        self._told.listening(self.number, side, address)
+
+    def dial(self, side: Side, address: Address) -> None:
+        """Open the leg to this address."""
+        self._await(side, self._dialled(side, address))
+
+    def release(self) -> None:
+        """Give up what does not stand joined yet; the machine hears no more of it."""
+        if self._joined is None:
+            self._leave("client-left")
+
+    def abort(self) -> None:
+        """End it now, joined or not."""
+        if self._joined is not None:
+            self._joined.stop("client-left")
+        else:
+            self._leave("client-left")
+
+    # -- how a leg comes ----------------------------------------------------------------------
+
+    def _await(self, side: Side, coming: Coroutine[Any, Any, End]) -> None:
+        leg = self._coming[side] = Deferred.fromCoroutine(coming)
+        leg.addCallbacks(self._stands, self._fell, callbackArgs=(side,), errbackArgs=(side,))
+
+    async def _accepted(self, side: Side, listener: DataListener) -> End:
+        end = await listener.come
+        if side is Side.SERVER:
+            await self._admitted(end)
+        return end
+
+    async def _dialled(self, side: Side, address: Address) -> End:
+        circle, source = self._circle, self._circle.control[side].local.host
+        if side is Side.CLIENT:
+            return await dial(circle.reactor, address, circle.timeout, source=source)
+        seat = await self._seated()
+        end = await dial(circle.reactor, address, circle.timeout, source=source)
+        circle.claims.connected(seat)
+        if first := circle.header(seat):
+            end.write(first)
+        return end
+
+    async def _admitted(self, end: End) -> None:
+        """The server came to us: it counts like any other connection to it."""
+        try:
+            seat = await self._seated()
+        except BaseException:
+            end.abort()
+            raise
+        self._circle.claims.connected(seat)
+
+    async def _seated(self) -> Seat:
+        """A seat in the session, when its server has room for one more. Raises Ended."""
+        seat = self._seat = self._circle.claims.join(self._circle.session, "data")
+        waiting = seat.order().addTimeout(self._circle.timeout, self._circle.reactor)
+        try:
+            order = await waiting
+        except TimeoutError:
+            raise Ended("too-slow", "the server stayed at maxconn") from None
+        if isinstance(order, Stop):
+            raise Ended(order.word)
+        seat.on_stop = self._stopped
+        return seat
+
+    # -- what becomes of the legs -------------------------------------------------------------
+
+    def _stands(self, end: End, side: Side) -> None:
+        del self._coming[side]
+        self._legs[side] = end
+        end.on_lost = lambda: self._broke(side)
+        if end.lost:
+            self._broke(side)
+            return
+        self._told.connected(self.number, side)
+        if not self._over and len(self._legs) == 2:
+            self._join()
+
+    def _fell(self, failure: Failure, side: Side) -> None:
+        del self._coming[side]
+        if self._over:
+            failure.trap(CancelledError, Ended, Refused)
+            return
+        error = failure.value
+        if isinstance(error, Ended):
+            word = error.word
+        elif isinstance(error, Refused):
+            word = "server-refused" if side is Side.SERVER else "client-left"
+        else:
+            log.failure("a leg of a data channel failed", failure)
+            word = "internal-error"
+        self._told.failed(self.number, side, word)
+
+    def _broke(self, side: Side) -> None:
+        """A leg that stood went away before it was joined."""
+        if not self._over:
+            self._told.failed(
+                self.number, side, "server-closed" if side is Side.SERVER else "client-left"
+            )
+
+    def _join(self) -> None:
+        circle, client, server = self._circle, self._legs[Side.CLIENT], self._legs[Side.SERVER]
+        client.on_lost = server.on_lost = None
+        self._joined = Joined(client, server, circle.reactor, self._ended)
+        circle.idle.watch(circle.session, self._joined, circle.stall)
+        self._joined.start()
+
+    def _ended(self, joined: Joined) -> None:
+        self._over = True
+        self._circle.idle.unwatch(self._circle.session, joined)
+        assert self._seat is not None, "a server leg has a seat"
+        self._circle.claims.left(self._seat, joined.ending)
+        self._told.transferred(self.number, joined)
+
+    def _stopped(self, word: Ending) -> None:
+        if self._joined is not None:
+            self._joined.stop(word)
+        else:
+            self._leave(word)
+
+    def _leave(self, word: Ending) -> None:
+        if self._over:
+            return
+        self._over = True
+        for coming in list(self._coming.values()):
+            coming.cancel()
+        for end in self._legs.values():
+            end.abort()
+        if self._seat is not None:
+            self._circle.claims.left(self._seat, word)
+
+    def _stranger(self, peer: Address) -> None:
+        self._circle.note(AttackSeen("data-theft", self._circle.frontend, peer))

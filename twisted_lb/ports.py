@@ -1,0 +1,122 @@
+"""Listeners for one announced data connection each, on random ports of a range.
+
+In: an address to listen on, the one host that may come, a deadline. Out: its End, once. Ports are
+drawn at random and not drawn again soon (attack 6); a wrong peer is refused and uses nothing up.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
+from twisted.internet.protocol import Protocol, ServerFactory
+
+from .ends import End, address, line
+from .errors import Ended
+from .reactors import Reactor
+from .terms import Address
+
+HOLD = 65_536
+"""Bytes kept of a data connection whose other leg does not stand yet."""
+BACKLOG = 8
+"""One right peer and a few wrong ones."""
+TRIES = 20
+"""Ports that are tried for one listener before it counts as full."""
+
+
+class PortRange:
+    """The data ports that an FTP frontend may listen on; None: any free port of the system."""
+
+    def __init__(self, span: tuple[int, int] | None, choose: Callable[[int], int]) -> None:
+        self._choose = choose
+        self._free = list(range(span[0], span[1] + 1)) if span else []
+        self._any = span is None
+        self._rest: deque[int] = deque()
+        self._distance = len(self._free) // 2
+        """How many other ports are drawn before one comes again."""
+        self.used = 0
+
+    def draw(self) -> int:
+        """A port to try; 0 lets the system choose. Raises Ended("full")."""
+        self.used += 1
+        if self._any:
+            return 0
+        if not self._free and self._rest:
+            self._free.append(self._rest.popleft())
+        if not self._free:
+            self.used -= 1
+            raise Ended("full", "every data port of the range is in use")
+        index = self._choose(len(self._free))
+        self._free[index], self._free[-1] = self._free[-1], self._free[index]
+        return self._free.pop()
+
+    def give_back(self, port: int) -> None:
+        """The port is not listened on any more."""
+        self.used -= 1
+        if self._any:
+            return
+        self._rest.append(port)
+        if len(self._rest) > self._distance:
+            self._free.append(self._rest.popleft())
+
+
+class DataListener(ServerFactory):
+    """Waits for the one connection that was announced. `come` fires with its End, or Ended."""
+
+    noisy = False
+
+    def __init__(self, ports: PortRange, peer: str, on_stranger: Callable[[Address], None]) -> None:
+        self.come: Deferred[End] = Deferred(lambda _: self.close())
+        self.address: Address | None = None
+        self._ports = ports
+        self._peer = peer
+        self._on_stranger = on_stranger
+        self._listening: IListeningPort | None = None
+        self._drawn = 0
+        self._deadline: IDelayedCall | None = None
+
+    def listen(self, reactor: Reactor, host: str, seconds: float) -> Address:
+        """Listen on a port of the range at this address. Raises Ended("full")."""
+        for _ in range(TRIES):
+            self._drawn = self._ports.draw()
+            try:
+                self._listening = reactor.listenTCP(self._drawn, self, BACKLOG, host)
+            except CannotListenError:
+                self._ports.give_back(self._drawn)
+                continue
+            self._deadline = reactor.callLater(seconds, self._too_slow)
+            return address(self._listening.getHost())
+        raise Ended("full", f"{TRIES} data ports at {host} in a row are taken by others")
+
+    def close(self) -> None:
+        """Stop listening; the port goes back to its range."""
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            listening.stopListening()
+            self._ports.give_back(self._drawn)
+        if self._deadline is not None and self._deadline.active():
+            self._deadline.cancel()
+
+    # IFactory
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        assert addr is not None, "a TCP port names its peers"
+        came = address(addr)
+        if self._listening is None or came.host != self._peer:
+            self._on_stranger(came)
+            return None
+        self.close()
+        return line(self._arrived, HOLD)
+
+    def _arrived(self, end: End) -> None:
+        if self.come.called:
+            end.abort()
+        else:
+            self.come.callback(end)
+
+    def _too_slow(self) -> None:
+        self.close()
+        self.come.errback(Ended("too-slow", "the announced data connection did not come"))

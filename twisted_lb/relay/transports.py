@@ -1,0 +1,151 @@
+"""Relays by Twisted's own transports: works on every reactor, for every kind of transport.
+
+Flow control is the transports' own, both ways: a side that does not read pauses the other side.
+A half-close is passed on when everything before it was sent. A reset of one side is a reset of
+the other, unless its last byte had come: then the other side still gets all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from ..ends import End
+from ..terms import Ending
+
+FLUSH_TIMEOUT = 120.0
+"""Seconds that a side gets to read what is left for it when all is over; then it is reset."""
+
+
+class Joined:
+    """A channel whose two Ends are joined. `on_end(joined)` is called once both are gone."""
+
+    __slots__ = (
+        "_client",
+        "_clock",
+        "_flush",
+        "_living",
+        "_on_end",
+        "_server",
+        "ending",
+        "moved",
+    )
+
+    def __init__(
+        self, client: End, server: End, clock: IReactorTime, on_end: Callable[[Joined], None]
+    ) -> None:
+        self.ending: Ending = ""
+        self.moved = clock.seconds()
+        """When a byte came last, from either side."""
+        self._clock = clock
+        self._on_end = on_end
+        self._flush: IDelayedCall | None = None
+        self._living = 2
+        self._client = _Flow(self, client, server, "client-left")
+        self._server = _Flow(self, server, client, "server-closed")
+        client.transport.registerProducer(server.transport, True)
+        server.transport.registerProducer(client.transport, True)
+
+    @property
+    def from_client(self) -> int:
+        """Bytes relayed from the client to the server so far."""
+        return self._client.count
+
+    @property
+    def from_server(self) -> int:
+        """Bytes relayed from the server to the client so far."""
+        return self._server.count
+
+    def start(self) -> None:
+        """Give both Ends to the relay; bytes flow from here on."""
+        self._client.source.give(self._client)
+        self._server.source.give(self._server)
+
+    def stop(self, word: Ending) -> None:
+        """End it now: both sides are reset, so that neither takes a part for the whole."""
+        self._end(word)
+        self._client.source.abort()
+        self._server.source.abort()
+
+    # -- told by the flows --------------------------------------------------------------------
+
+    def _data(self, flow: _Flow, data: bytes) -> None:
+        flow.count += len(data)
+        self.moved = self._clock.seconds()
+        flow.target.write(data)
+
+    def _eof(self, flow: _Flow) -> None:
+        if self._client.done and self._server.done:
+            self._end("done")
+            self._close(self._client.source)
+            self._close(self._server.source)
+        else:
+            flow.target.transport.unregisterProducer()
+            flow.target.finish()
+
+    def _lost(self, flow: _Flow) -> None:
+        self._living -= 1
+        if not self._living:
+            self._finished()
+            return
+        self._end(flow.fault)
+        if flow.done:
+            self._close(flow.target)
+        else:
+            flow.target.abort()
+
+    def _close(self, end: End) -> None:
+        end.transport.unregisterProducer()
+        end.close()
+        if self._flush is None:
+            self._flush = self._clock.callLater(FLUSH_TIMEOUT, self._give_up)
+
+    def _give_up(self) -> None:
+        self._client.source.abort()
+        self._server.source.abort()
+
+    def _end(self, word: Ending) -> None:
+        if not self.ending:
+            self.ending = word
+
+    def _finished(self) -> None:
+        if self._flush is not None and self._flush.active():
+            self._flush.cancel()
+        self._on_end(self)
+
+
+class _Flow:
+    """One direction: what comes from `source` goes to `target`."""
+
+    __slots__ = ("_joined", "count", "done", "fault", "source", "target")
+
+    def __init__(self, joined: Joined, source: End, target: End, fault: Ending) -> None:
+        self._joined = joined
+        self.source = source
+        self.target = target
+        self.fault = fault
+        """The ending when this source is the first to go without a word."""
+        self.count = 0
+        self.done = False
+        """The last byte of this direction has come."""
+
+    # Receiver
+
+    def data(self, data: bytes) -> None:
+        self._joined._data(self, data)
+
+    def eof(self) -> None:
+        self.done = True
+        self._joined._eof(self)
+
+    def lost(self, clean: bool) -> None:
+        self.done = self.done or clean
+        self._joined._lost(self)
+
+
+def join(client: End, server: End, clock: IReactorTime, on_end: Callable[[Joined], None]) -> Joined:
+    """Join two Ends. `on_end` may be called before this returns when both are gone already."""
+    joined = Joined(client, server, clock, on_end)
+    joined.start()
+    return joined
