@@ -112,7 +112,8 @@ Actions = Iterable[Action]
 class Conversation(Protocol):
     """A protocol machine between two ends. Every verb returns what is to be done, in order.
 
-    `now` is in seconds from any fixed start. After a Finish no verb is called again.
+    `now` is in seconds from any fixed start. After a Finish only `transferred` may still come, for
+    channels that were joined; it may answer with Tell only.
     """
 
     def received(self, side: Side, data: bytes, now: float) -> Actions:
@@ -140,3 +141,6 @@ class Conversation(Protocol):
 
     def end(self, word: Ending, now: float) -> Actions:
         """The session must end (server-down, drained, idle, killed): say the last word, Finish."""
+
+    def congested(self, side: Side) -> bool:
+        """Whether no more is wanted from this side for now; asked after every event."""
