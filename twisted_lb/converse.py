@@ -67,7 +67,7 @@ class Converse:
         """Take both Ends; the server's first, whose greeting is held."""
         for side in Side:
             end, other = self._ends[side], self._ends[side.other]
-            end.transport.registerProducer(_Gate(other), True)
+            end.fed_by(_Gate(other))
         for side in (Side.SERVER, Side.CLIENT):
             self._ends[side].give(_Ear(self, side))
 
@@ -156,7 +156,7 @@ class Converse:
             case Tell(fact):
                 self._circle.note(fact)
             case CloseEnd(side):
-                self._close(side)
+                self._ends[side].close()
             case Finish(word):
                 self._finish(word)
 
@@ -185,11 +185,6 @@ class Converse:
         del self._alarms[name]
         self._event(self._machine.alarm, name)
 
-    def _close(self, side: Side) -> None:
-        end = self._ends[side]
-        end.transport.unregisterProducer()
-        end.close()
-
     def _finish(self, word: Ending) -> None:
         if self._finished:
             return
@@ -200,8 +195,8 @@ class Converse:
         for meeting in list(self._meetings.values()):
             self._forget(meeting.number, Meeting.release)
         self._flush = self._circle.reactor.callLater(FLUSH_TIMEOUT, self._give_up)
-        for side in Side:
-            self._close(side)
+        for end in self._ends.values():
+            end.close()
         self._on_finish(word)
 
     def _give_up(self) -> None:

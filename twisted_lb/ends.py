@@ -59,6 +59,7 @@ class End:
     """One side of a connection. Whoever received it last is responsible for ending it."""
 
     __slots__ = (
+        "_fed",
         "_line",
         "_paused",
         "_receiver",
@@ -84,6 +85,7 @@ class End:
         self.lost = False
         self.on_lost: Callable[[], None] | None = None
         """Told when the connection goes while nobody receives."""
+        self._fed = False
         self._line = line
         self._receiver: Receiver | None = None
         self._waiter: Deferred[None] | None = None
@@ -121,17 +123,30 @@ class End:
         """Send; buffered by the transport."""
         self.transport.write(data)
 
+    def fed_by(self, producer: object) -> None:
+        """While our buffer is full, this push producer is paused: back-pressure."""
+        self._fed = True
+        self.transport.registerProducer(producer, True)
+
     def finish(self) -> None:
         """Send what is buffered, then nothing more; reading goes on."""
+        self._unfed()
         self.transport.loseWriteConnection()
 
     def close(self) -> None:
         """Send what is buffered, then close."""
+        self._unfed()
         self.transport.loseConnection()
 
     def abort(self) -> None:
         """Close now, with a reset."""
         self.transport.abortConnection()
+
+    def _unfed(self) -> None:
+        # A transport with a producer waits for it for ever, instead of closing.
+        if self._fed:
+            self._fed = False
+            self.transport.unregisterProducer()
 
     # -- reading ------------------------------------------------------------------------------
 

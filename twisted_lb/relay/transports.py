@@ -44,8 +44,8 @@ class Joined:
         self._living = 2
         self._client = _Flow(self, client, server, "client-left")
         self._server = _Flow(self, server, client, "server-closed")
-        client.transport.registerProducer(server.transport, True)
-        server.transport.registerProducer(client.transport, True)
+        client.fed_by(server.transport)
+        server.fed_by(client.transport)
 
     @property
     def from_client(self) -> int:
@@ -81,7 +81,6 @@ class Joined:
             self._close(self._client.source)
             self._close(self._server.source)
         else:
-            flow.target.transport.unregisterProducer()
             flow.target.finish()
 
     def _lost(self, flow: _Flow) -> None:
@@ -96,7 +95,6 @@ class Joined:
             flow.target.abort()
 
     def _close(self, end: End) -> None:
-        end.transport.unregisterProducer()
         end.close()
         if self._flush is None:
             self._flush = self._clock.callLater(FLUSH_TIMEOUT, self._give_up)

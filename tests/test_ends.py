@@ -1,0 +1,99 @@
+"""Ends hold what comes before somebody receives, give it back once, and pause at their cap."""
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+
+from tests.fakes import Ears, Wire
+from twisted_lb.ends import address
+from twisted_lb.terms import Address
+
+
+def test_bytes_that_came_before_a_receiver_are_given_first_and_once() -> None:
+    wire, ears = Wire(), Ears()
+    wire.says(b"first ")
+    wire.says(b"words")
+    wire.end.give(ears)
+    wire.says(b"then")
+    assert ears.log == [b"first words", b"then"]
+    assert not wire.end.held
+
+
+def test_a_talkative_peer_is_paused_at_the_cap_and_read_again_when_given_away() -> None:
+    """Attack 11: nobody is held for more than the cap."""
+    wire, ears = Wire(cap=4), Ears()
+    wire.says(b"abc")
+    assert wire.transport.producerState == "producing"
+    wire.says(b"d")
+    assert wire.transport.producerState == "paused"
+    wire.end.give(ears)
+    assert wire.transport.producerState == "producing"
+
+
+def test_consumed_bytes_are_not_given_and_make_room() -> None:
+    wire, ears = Wire(cap=4), Ears()
+    wire.says(b"head rest")
+    wire.end.consume(5)
+    assert wire.transport.producerState == "producing"
+    wire.end.give(ears)
+    assert ears.log == [b"rest"]
+
+
+def test_who_waits_for_more_wakes_for_bytes_for_the_end_and_for_the_loss() -> None:
+    for event in ("says", "shuts", "goes"):
+        wire, woke = Wire(), []
+        wire.end.more().addCallback(woke.append)
+        assert woke == []
+        getattr(wire, event)(*([b"x"] if event == "says" else []))
+        assert woke == [None], event
+
+
+def test_waiting_for_more_after_the_end_returns_at_once() -> None:
+    wire, woke = Wire(), []
+    wire.shuts()
+    wire.end.more().addCallback(woke.append)
+    assert woke == [None]
+
+
+def test_a_receiver_that_comes_late_hears_of_the_end_and_the_loss() -> None:
+    wire, ears = Wire(), Ears()
+    wire.says(b"bye")
+    wire.shuts()
+    wire.end.give(ears)
+    assert ears.log == [b"bye", "eof"]
+    wire, ears = Wire(), Ears()
+    wire.goes(clean=False)
+    wire.end.give(ears)
+    assert ears.log == ["reset"]
+
+
+def test_the_loss_of_an_end_that_nobody_receives_is_told_to_its_holder() -> None:
+    wire, told = Wire(), []
+    wire.end.on_lost = lambda: told.append("lost")
+    wire.goes()
+    assert told == ["lost"]
+    assert wire.end.lost
+
+
+def test_reading_goes_on_only_when_every_reason_to_pause_is_gone() -> None:
+    wire = Wire()
+    wire.end.pause("peer-full")
+    wire.end.pause("congested")
+    wire.end.resume("peer-full")
+    assert wire.transport.producerState == "paused"
+    wire.end.resume("congested")
+    assert wire.transport.producerState == "producing"
+
+
+def test_a_lost_end_is_neither_paused_nor_resumed() -> None:
+    wire = Wire()
+    wire.end.pause("congested")
+    wire.goes()
+    wire.end.resume("congested")
+    wire.end.pause("congested")
+    assert wire.transport.producerState == "paused"
+
+
+def test_addresses_are_told_plainly() -> None:
+    assert address(IPv4Address("TCP", "192.0.2.7", 21)) == Address("192.0.2.7", 21)
+    assert address(IPv6Address("TCP", "2001:db8::1", 21)) == Address("2001:db8::1", 21)
+    assert address(IPv6Address("TCP", "::ffff:192.0.2.7", 21)) == Address("192.0.2.7", 21)
+    assert address(UNIXAddress(None)) == Address("", 0)

@@ -1,0 +1,124 @@
+"""What a relay owes its two sides: every byte, the half-close, back-pressure, one ending."""
+
+from twisted.internet.task import Clock
+
+from tests.fakes import Wire
+from twisted_lb.relay import FLUSH_TIMEOUT, Joined
+
+
+class Pair:
+    """Two Ends, joined."""
+
+    def __init__(self, client: Wire | None = None) -> None:
+        self.clock = Clock()
+        self.client, self.server = client or Wire(), Wire()
+        self.ended: list[str] = []
+        self.joined = Joined(
+            self.client.end, self.server.end, self.clock, lambda j: self.ended.append(j.ending)
+        )
+        self.joined.start()
+
+
+def test_bytes_pass_both_ways_and_are_counted() -> None:
+    pair = Pair()
+    pair.client.says(b"hello")
+    pair.server.says(b"welcome!")
+    assert (pair.server.heard, pair.client.heard) == (b"hello", b"welcome!")
+    assert (pair.joined.from_client, pair.joined.from_server) == (5, 8)
+
+
+def test_what_the_client_said_before_it_was_joined_comes_first() -> None:
+    client = Wire()
+    client.says(b"early ")
+    pair = Pair(client)
+    client.says(b"late")
+    assert pair.server.heard == b"early late"
+
+
+def test_a_server_that_does_not_read_pauses_the_client() -> None:
+    """Back-pressure is the transports' own: the server's transport holds the client's."""
+    pair = Pair()
+    pair.server.transport.producer.pauseProducing()
+    assert pair.client.transport.producerState == "paused"
+    pair.server.transport.producer.resumeProducing()
+    assert pair.client.transport.producerState == "producing"
+
+
+def test_a_half_close_is_passed_on_and_the_answer_still_comes() -> None:
+    """Twisted's own port forwarder loses this answer."""
+    pair = Pair()
+    pair.client.says(b"request")
+    pair.client.shuts()
+    assert pair.server.endings == ["finish"]
+    pair.server.says(b"answer")
+    assert pair.client.heard == b"answer"
+    pair.server.shuts()
+    assert pair.client.endings == ["close"]
+    assert pair.server.endings == ["finish", "close"]
+    pair.client.goes()
+    pair.server.goes()
+    assert pair.ended == ["done"]
+    assert not pair.clock.getDelayedCalls()
+
+
+def test_a_reset_by_one_side_is_a_reset_for_the_other() -> None:
+    """T4: an aborted transfer never looks like a complete one."""
+    for first, second, word in (
+        ("client", "server", "client-left"),
+        ("server", "client", "server-closed"),
+    ):
+        pair = Pair()
+        getattr(pair, first).goes(clean=False)
+        assert getattr(pair, second).endings == ["abort"]
+        getattr(pair, second).goes(clean=False)
+        assert pair.ended == [word]
+
+
+def test_a_reset_after_the_last_byte_still_lets_the_other_side_have_it_all() -> None:
+    """A server that answers and closes while the client still talks resets the connection."""
+    pair = Pair()
+    pair.server.says(b"552 quota exceeded")
+    pair.server.shuts()
+    pair.client.says(b"more and more")
+    pair.server.goes(clean=False)
+    assert pair.client.endings == ["finish", "close"]
+    pair.client.goes()
+    assert pair.ended == ["server-closed"]
+
+
+def test_a_stop_resets_both_sides_and_gives_the_ending() -> None:
+    pair = Pair()
+    pair.joined.stop("server-down")
+    assert pair.client.endings == pair.server.endings == ["abort"]
+    pair.server.goes(clean=False)
+    pair.client.goes(clean=False)
+    assert pair.ended == ["server-down"]
+
+
+def test_a_side_that_never_reads_its_rest_is_reset_at_the_deadline() -> None:
+    """Attack 11: a closed connection does not stay because its peer does not read."""
+    pair = Pair()
+    pair.client.shuts()
+    pair.server.shuts()
+    pair.server.goes()
+    pair.clock.advance(FLUSH_TIMEOUT)
+    assert pair.client.endings[-1] == "abort"
+    pair.client.goes(clean=False)
+    assert pair.ended == ["done"]
+
+
+def test_joining_what_is_gone_already_ends_at_once() -> None:
+    client = Wire()
+    client.goes(clean=False)
+    pair = Pair(client)
+    assert pair.server.endings == ["abort"]
+    pair.server.goes(clean=False)
+    assert pair.ended == ["client-left"]
+
+
+def test_when_a_byte_last_moved_is_remembered() -> None:
+    pair = Pair()
+    pair.clock.advance(7)
+    pair.server.says(b"x")
+    pair.clock.advance(5)
+    assert pair.joined.moved == 7
