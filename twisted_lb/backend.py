@@ -38,11 +38,10 @@ class Judge(Protocol):
 
 @attrs.frozen(eq=False)
 class LiveBackend:
-    """A backend in force: its settings, its servers as they stand, where clients were last."""
+    """A backend in force: its settings, and its servers as they stand."""
 
     settings: Backend
     pool: Pool
-    hints: Hints
     rules: dict[Server, ServerRule]
     """What the configuration says of each server."""
 
@@ -55,10 +54,12 @@ class Errand:
     backend: LiveBackend
     header: Callable[[ServerRule, Seat], bytes]
     """The PROXY header for this server, or nothing."""
-    judge: Callable[[], Judge] | None = None
+    judge: Callable[[], Judge | None]
+    """Who reads the server's greeting, if the server speaks first."""
+    hints: Hints
     greeting_timeout: float = 15.0
     hint: str = ""
-    """What a sticky hint knows the client by; empty: no hints."""
+    """What the hints know the client by; empty: no hints."""
     tuning: Tuning = DEFAULT_TUNING
 
 
@@ -102,7 +103,7 @@ class Reach:
             end = await self._attempt(seat, server, errand)
             if end is not None:
                 if errand.hint:
-                    errand.backend.hints.remember(errand.hint, server, self._reactor.seconds())
+                    errand.hints.remember(errand.hint, server, self._reactor.seconds())
                 return end
             if seat.channel.place is Place.GONE:
                 return None
@@ -116,7 +117,7 @@ class Reach:
             session.reserve,
             now,
             pinned=session.preferred,
-            hint=errand.backend.hints.find(errand.hint, now) if errand.hint else None,
+            hint=errand.hints.find(errand.hint, now) if errand.hint else None,
         )
 
     def _still_fit(self, server: Server, seat: Seat) -> bool:
@@ -157,30 +158,34 @@ class Reach:
         first = errand.header(errand.backend.rules[server], seat) + errand.route.replay
         if first:
             end.write(first)
-        if errand.judge is None:
-            return end
-        hearing = Deferred.fromCoroutine(self._hear(end, errand.judge()))
-        hearing.addTimeout(errand.greeting_timeout, self._reactor)
-        try:
-            await hearing
-        except TimeoutError:
-            end.abort()
-            raise Refused("no greeting in time") from None
-        except BaseException:
-            end.abort()
-            raise
+        judge = errand.judge()
+        if judge is not None:
+            try:
+                await self._heard(end, judge, errand.greeting_timeout)
+            except BaseException:
+                end.abort()
+                raise
         return end
 
-    async def _hear(self, end: End, judge: Judge) -> None:
-        heard = 0
-        while True:
-            verdict = judge.take(bytes(end.held[heard:]))
-            heard = len(end.held)
-            if verdict is not MORE:
-                break
-            if end.eof or end.lost:
-                raise Refused("closed before its greeting")
-            await end.more()
-        if not verdict:
+    async def _heard(self, end: End, judge: Judge, seconds: float) -> None:
+        """Let the judge read what the server says first. Raises Refused."""
+        hearing = Deferred.fromCoroutine(_hear(end, judge))
+        try:
+            serves = await hearing.addTimeout(seconds, self._reactor)
+        except TimeoutError:
+            serves = judge.silence()
+        if not serves:
             text = bytes(end.held[:200]).decode("utf-8", "backslashreplace").strip()
             raise Refused(f"greeted with {text!r}")
+
+
+async def _hear(end: End, judge: Judge) -> bool:
+    heard = 0
+    while True:
+        verdict = judge.take(bytes(end.held[heard:]))
+        heard = len(end.held)
+        if verdict is not MORE:
+            return verdict
+        if end.eof or end.lost:
+            raise Refused("closed before its greeting")
+        await end.more()

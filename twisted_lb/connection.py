@@ -1,0 +1,270 @@
+"""The path of one connection: opened, claimed, reached, joined. Read `carry` first.
+
+In: a client's End. Out: a relay that owns both Ends, or one word. Losing the client cancels the
+path until the relay has joined; from then on the relay names the ending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol, TypeVar
+
+import attrs
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from .accept import proxy_header
+from .backend import Errand, Judge, LiveBackend, Reach
+from .claims import Claims, Seat
+from .config.settings import Frontend, Group, ServerRule
+from .ends import End, Tuning
+from .errors import Ended
+from .facts import AttackSeen, ConnectionEnded, Note
+from .hints import Hints
+from .opening import Answer, Dialogue, Refuse, Shown
+from .reactors import Reactor
+from .terms import MORE, Address, Ending, Route
+from .wire.proxyheader import AUTHORITY, SESSION, UNIQUE_ID, encode_v1, encode_v2
+
+FAREWELL_TIMEOUT = 5.0
+"""Seconds that a client who is refused gets to read why."""
+
+log = Logger()
+T = TypeVar("T")
+
+
+class Spoken(Protocol):
+    """What is spoken on a frontend, as far as the path needs to know."""
+
+    def judge(self) -> Judge | None:
+        """Who reads the server's greeting, if the server speaks first."""
+
+    def last_words(self, word: Ending) -> bytes:
+        """What a client is told that ends with this word before it was joined."""
+
+    def join(self, client: End, server: End, story: Story) -> None:
+        """Take both Ends; tell the story when it is over."""
+
+
+@attrs.frozen(eq=False)
+class Parts:
+    """What the connections of one frontend go through; shared by all of them."""
+
+    frontend: Frontend
+    groups: Mapping[str, Group]
+    backends: Mapping[str, LiveBackend]
+    reactor: Reactor
+    claims: Claims
+    reach: Reach
+    note: Note
+    dialogue: Callable[[Shown], Dialogue]
+    spoken: Spoken
+    hints: Hints
+
+
+class Story:
+    """One client connection from its arrival to its end, for the log and for those who wait."""
+
+    __slots__ = (
+        "_gone",
+        "_told",
+        "began",
+        "client",
+        "id",
+        "local",
+        "parts",
+        "peer",
+        "route",
+        "seat",
+    )
+
+    def __init__(self, id: str, client: End, parts: Parts, gone: Callable[[Story], None]) -> None:
+        self.id = id
+        self.parts = parts
+        self.client = client
+        self.peer = client.peer
+        self.local = client.local
+        self.began = parts.reactor.seconds()
+        self.route: Route | None = None
+        self.seat: Seat | None = None
+        self._gone = gone
+        self._told = False
+
+    def ended(
+        self, word: Ending, from_client: int = 0, from_server: int = 0, detail: str = ""
+    ) -> None:
+        """The channel is over: it leaves its session, and the log hears of it. Once."""
+        if self._told:
+            return
+        self._told = True
+        session = server = ""
+        if self.seat is not None:
+            session, server = self.seat.session.id, str(self.seat.session.server or "")
+            self.parts.claims.left(self.seat, word)
+        self.parts.note(
+            ConnectionEnded(
+                self.id,
+                self.parts.frontend.name,
+                self.peer,
+                word,
+                self.parts.reactor.seconds() - self.began,
+                session,
+                self.route.role if self.route is not None else "",
+                server,
+                from_client,
+                from_server,
+                detail,
+            )
+        )
+
+    def gone(self) -> None:
+        """Every socket of it is closed."""
+        self._gone(self)
+
+
+async def carry(story: Story) -> None:
+    """Take one client from its first byte to its server."""
+    client, parts = story.client, story.parts
+    try:
+        story.route = route = await open_route(story)
+        pinned = _within(pin(story, route), parts.frontend.timeout.pin, parts)
+        server = await pinned
+        parts.spoken.join(client, server, story)
+        return
+    except CancelledError:
+        why = Ended("client-left")
+    except TimeoutError:
+        why = Ended("too-slow", "no server had answered by the deadline")
+    except Ended as ended:
+        why = ended
+    except Exception:
+        log.failure("connection {id} failed", id=story.id)
+        why = Ended("internal-error")
+    story.ended(why.word, detail=why.detail)
+    farewell(story, why)
+
+
+async def open_route(story: Story) -> Route:
+    """Read what the client shows until a route is known. Raises Ended."""
+    client, parts = story.client, story.parts
+    proxied: Address | None = None
+    if parts.frontend.proxy.mode == "required":
+        proxied = await read_proxy_header(story)
+    shown = Shown(story.id, story.peer, client.local, proxied)
+    dialogue = parts.dialogue(shown)
+    opening = _within(talk(client, dialogue), parts.frontend.timeout.opening, parts)
+    try:
+        verdict = await opening
+    except TimeoutError:
+        verdict = dialogue.silence()
+    if isinstance(verdict, Refuse):
+        raise Ended(verdict.word, verdict.detail, verdict.last_words)
+    return verdict
+
+
+async def read_proxy_header(story: Story) -> Address | None:
+    """The client's own address, as the proxy in front of us gives it. Raises Ended."""
+    client, parts = story.client, story.parts
+    try:
+        header = await _within(proxy_header(client), parts.frontend.timeout.proxy, parts)
+    except TimeoutError:
+        raise Ended("too-slow", "no PROXY header by the deadline") from None
+    except Ended as why:
+        if why.word == "wire-error":
+            parts.note(AttackSeen("proxy-spoof", parts.frontend.name, story.peer, why.detail))
+        raise
+    if header.source is not None and not header.local:
+        story.peer = client.peer = header.source
+    if header.destination is not None and not header.local:
+        story.local = header.destination
+    return header.source
+
+
+async def talk(client: End, dialogue: Dialogue) -> Route | Refuse:
+    """Run the dialogue over the held bytes; they stay held. Raises Ended("client-left")."""
+    heard = 0
+    while True:
+        verdict = dialogue.take(bytes(client.held[heard:]))
+        heard = len(client.held)
+        if isinstance(verdict, Answer):
+            client.write(verdict.data)
+            continue
+        if verdict is not MORE:
+            return verdict
+        if client.eof or client.lost:
+            raise Ended("client-left", "before it showed where to go")
+        await client.more()
+
+
+async def pin(story: Story, route: Route) -> End:
+    """A seat in the session of this route, and an End of its server. Raises Ended."""
+    parts = story.parts
+    group = parts.groups[route.group]
+    story.seat = await parts.claims.claim(group, route.key, route.role)
+    errand = Errand(
+        route,
+        parts.backends[group.backend],
+        header=lambda rule, seat: proxy_out(story, rule, seat),
+        judge=parts.spoken.judge,
+        greeting_timeout=parts.frontend.ftp.greeting_timeout,
+        hints=parts.hints,
+        hint=story.peer.host if "source" in parts.frontend.ftp.sticky else "",
+        tuning=Tuning(parts.frontend.keepalive, parts.frontend.user_timeout),
+    )
+    return await parts.reach(story.seat, errand)
+
+
+def proxy_out(story: Story, rule: ServerRule, seat: Seat) -> bytes:
+    """The PROXY header that this server wants, naming the client, the session and the role."""
+    if rule.send_proxy == "off":
+        return b""
+    if rule.send_proxy == "v1":
+        return encode_v1(story.peer, story.local)
+    channel = seat.channel
+    tlvs = [
+        (UNIQUE_ID, story.id.encode()),
+        (SESSION, f"role={channel.role};session={channel.session.id}".encode()),
+    ]
+    if story.route is not None and story.route.name:
+        tlvs.insert(0, (AUTHORITY, story.route.name.encode()))
+    return encode_v2(story.peer, story.local, tlvs, crc=True)
+
+
+def farewell(story: Story, why: Ended) -> None:
+    """Tell a client why it is refused, and close; what it still says is not read."""
+    client, parts = story.client, story.parts
+    words = why.last_words or parts.spoken.last_words(why.word)
+    late = parts.reactor.callLater(FAREWELL_TIMEOUT, client.abort)
+    client.give(_Parting(story, late))
+    if words:
+        client.write(words)
+        client.close()
+    else:
+        client.abort()
+
+
+@attrs.frozen
+class _Parting:
+    """Receiver of a client that was refused."""
+
+    story: Story
+    late: IDelayedCall
+
+    # Receiver
+
+    def data(self, data: bytes) -> None:
+        pass  # nobody is there to read it
+
+    def eof(self) -> None:
+        pass  # we are closing anyway
+
+    def lost(self, clean: bool) -> None:
+        if self.late.active():
+            self.late.cancel()
+        self.story.gone()
+
+
+def _within(doing: Coroutine[Any, Any, T], seconds: float, parts: Parts) -> Deferred[T]:
+    """The same, with a deadline: TimeoutError."""
+    return Deferred.fromCoroutine(doing).addTimeout(seconds, parts.reactor)

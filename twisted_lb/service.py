@@ -1,0 +1,218 @@
+"""Builds the balancer from settings: the only place where all objects meet.
+
+`balancer(settings, reactor)` gives a service. Starting it listens, and fails when a listener
+cannot; stopping it drains: no new connections, living sessions get `limits.drain` seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from random import SystemRandom
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks
+from twisted.internet.interfaces import IListeningPort
+
+from .accept import Entrance
+from .backend import LiveBackend, Reach
+from .balance import Pool, policy
+from .claims import Claims
+from .config.settings import Backend, Frontend, Settings
+from .connection import Parts, Spoken, Story, carry
+from .ends import End, address
+from .facts import Announced, ConnectionEnded, Note, ServerChanged
+from .hints import Hints
+from .listeners import listen
+from .opening import dialogue
+from .reactors import Reactor
+from .relay import Idle
+from .session import Sessions
+from .spoken import Opaque
+from .terms import Address, Admin, Ending, Server
+
+FLUSH = 5.0
+"""Seconds that connections get to close in order when their sessions were ended at a stop."""
+
+random = SystemRandom()
+
+
+def choose(count: int) -> int:
+    """Chance, from the system's generator: nobody outside can foresee it."""
+    return random.randrange(count)
+
+
+class Balancer(MultiService):
+    """The whole balancer as a service: frontends, sessions, backends, checks."""
+
+    def __init__(self, settings: Settings, reactor: Reactor, note: Note) -> None:
+        super().__init__()
+        self.settings = settings
+        self.backends = {b.name: live_backend(b) for b in settings.backends.values()}
+        owner = os.urandom(3).hex()
+        sessions = Sessions(capacity=settings.limits.sessions, secret=os.urandom(32), owner=owner)
+        self.claims = Claims(sessions, reactor, note)
+        self.stories: set[Story] = set()
+        """Every client connection that is not gone yet."""
+        self.listening: list[tuple[str, IListeningPort]] = []
+        """Frontend and port of every open listener."""
+        self._reactor = reactor
+        self._note = note
+        self._owner = owner
+        self._count = 0
+        self._idle = Idle(reactor, self.claims.end)
+        self._reach = Reach(reactor, self.claims, note)
+        self._emptied: Deferred[None] | None = None
+
+    # -- for operators and tests --------------------------------------------------------------
+
+    @property
+    def servers(self) -> Iterator[Server]:
+        """All servers of all backends, as they stand."""
+        return (server for live in self.backends.values() for server in live.pool.servers)
+
+    def server(self, backend: str, name: str) -> Server:
+        """One server. Raises KeyError when there is none of this name."""
+        for server in self.backends[backend].pool.servers:
+            if server.name == name:
+                return server
+        raise KeyError(f"{backend}/{name}")
+
+    def address(self, frontend: str) -> Address:
+        """Where this frontend listens first."""
+        return next(address(port.getHost()) for name, port in self.listening if name == frontend)
+
+    def set_admin(self, server: Server, admin: Admin) -> None:
+        """Drain: no new sessions, living ones go on. Maintenance: neither new ones nor checks."""
+        server.admin = admin
+        self._note(ServerChanged(str(server), admin, "set by an operator"))
+        if admin != "ready":
+            self.claims.unavailable(server)
+
+    def stands(self, server: Server, up: bool) -> None:
+        """A check found the server up or down."""
+        if not up:
+            self.claims.down(server, end=self._ends_sessions(server))
+
+    def _ends_sessions(self, server: Server) -> bool:
+        """What a server that is down does to its living sessions: what its backend says."""
+        on_down = self.backends[server.backend].settings.on_down
+        if on_down is not None:
+            return on_down == "end"
+        groups = (f.group for f in self.settings.frontends if f.protocol == "ftp")
+        return any(self.settings.groups[g].backend == server.backend for g in groups)
+
+    # -- IService -----------------------------------------------------------------------------
+
+    def privilegedStartService(self) -> None:
+        """Listen while the process may still bind low ports."""
+        self._listen()
+        super().privilegedStartService()
+
+    def startService(self) -> None:
+        """Listen, if that was not done yet, and run."""
+        if not self.listening:
+            self._listen()
+        self._idle.start()
+        super().startService()
+
+    @inlineCallbacks
+    def stopService(self):  # type: ignore[no-untyped-def]
+        """Drain: stop listening, let living sessions end by themselves until the deadline."""
+        for _, port in self.listening:
+            yield port.stopListening()
+        self.listening.clear()
+        self._note(Announced("draining", f"{len(self.stories)} connections"))
+        yield self._until_empty(self.settings.limits.drain)
+        self.claims.end_all("killed")
+        yield self._until_empty(FLUSH)
+        for story in list(self.stories):
+            story.client.abort()
+        yield self._until_empty(FLUSH)
+        self._idle.stop()
+        self.claims.stop()
+        yield super().stopService()
+        self._note(Announced("stopped"))
+
+    def hurry(self) -> None:
+        """Wait no longer for sessions to end by themselves."""
+        if self._emptied is not None and not self._emptied.called:
+            self._emptied.callback(None)
+
+    def _until_empty(self, seconds: float) -> Deferred[None]:
+        """Fires when the last connection is gone, when told to hurry, or at the deadline."""
+        self._emptied = Deferred()
+        if not self.stories:
+            self._emptied.callback(None)
+        waiting = self._emptied.addTimeout(seconds, self._reactor)
+        return waiting.addErrback(lambda failure: failure.trap(TimeoutError) and None)
+
+    # -- frontends ----------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        for frontend in self.settings.frontends:
+            for port in listen(self._reactor, frontend, self._entrance(frontend)):
+                self.listening.append((frontend.name, port))
+                self._note(Announced("listening", f"{frontend.name} on {address(port.getHost())}"))
+
+    def _entrance(self, frontend: Frontend) -> Entrance:
+        parts = self._parts(frontend)
+
+        def enter(end: End) -> None:
+            self._count += 1
+            story = Story(f"{self._owner}.{self._count:x}", end, parts, gone)
+            self.stories.add(story)
+            path = Deferred.fromCoroutine(carry(story))
+            end.on_lost = path.cancel
+
+        def gone(story: Story) -> None:
+            self.stories.discard(story)
+            entrance.leave()
+            if not self.stories:
+                self.hurry()
+
+        def turned_away(peer: Address, word: Ending) -> None:
+            self._note(ConnectionEnded("", frontend.name, peer, word, 0.0))
+
+        entrance = Entrance(frontend, self.settings.limits.hold, enter, turned_away)
+        return entrance
+
+    def _parts(self, frontend: Frontend) -> Parts:
+        groups = self.settings.groups
+        return Parts(
+            frontend,
+            groups,
+            self.backends,
+            self._reactor,
+            self.claims,
+            self._reach,
+            self._note,
+            lambda shown: dialogue(frontend, groups, shown, {}),
+            self._spoken(frontend),
+            Hints(frontend.ftp.sticky_for),
+        )
+
+    def _spoken(self, frontend: Frontend) -> Spoken:
+        return Opaque(self._reactor, self._idle)
+
+
+def live_backend(backend: Backend) -> LiveBackend:
+    """A backend's servers as they stand at the start, and how to choose among them."""
+    servers = tuple(
+        Server(backend.name, rule.name, rule.host, rule.weight, rule.maxconn, admin=rule.state)
+        for rule in backend.servers
+    )
+    return LiveBackend(
+        backend,
+        Pool(servers, policy(backend, choose), backend.slow_start),
+        dict(zip(servers, backend.servers, strict=True)),
+    )
+
+
+def balancer(settings: Settings, reactor: Reactor, note: Note = lambda fact: None) -> Balancer:
+    """The balancer as a service, for embedding: start it, and it listens.
+
+    `note` hears every fact (`twisted_lb.facts`) of what happens. Nothing is read from files or
+    from the network before the start.
+    """
+    return Balancer(settings, reactor, note)
