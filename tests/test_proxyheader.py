@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from splits import settled, verdict
 from twisted.protocols.haproxy._v1parser import V1Parser
 from twisted.protocols.haproxy._v2parser import V2Parser
 
@@ -28,6 +27,8 @@ from twisted_lb.wire.proxyheader import (
     parse,
     session_tlv,
 )
+
+from .splits import settled, verdict
 
 CLIENT, FRONT = Address("192.0.2.1", 56324), Address("198.51.100.2", 443)
 CLIENT6, FRONT6 = Address("2001:db8::1", 1), Address("2001:db8::2", 65535)

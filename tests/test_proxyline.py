@@ -3,11 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from splits import settled, verdict
 
 from twisted_lb.errors import WireError
 from twisted_lb.terms import MORE, Address
 from twisted_lb.wire.proxyline import MAX, parse_line
+
+from .splits import settled, verdict
 
 LINE4 = b"PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n"
 ENDS4 = (Address("192.0.2.1", 56324), Address("198.51.100.2", 443))

@@ -4,20 +4,8 @@ import ssl
 from itertools import pairwise
 
 import pytest
-from hellos import (
-    client_context,
-    first_flight,
-    hello,
-    message,
-    padded,
-    record,
-    records,
-    server_names,
-    ssl2_hello,
-)
 from hypothesis import given
 from hypothesis import strategies as st
-from splits import settled, verdict
 
 from twisted_lb.errors import WireError
 from twisted_lb.terms import MORE, More
@@ -30,6 +18,19 @@ from twisted_lb.wire.tlsrecord import (
     NotTls,
     alert,
 )
+
+from .hellos import (
+    client_context,
+    first_flight,
+    hello,
+    message,
+    padded,
+    record,
+    records,
+    server_names,
+    ssl2_hello,
+)
+from .splits import settled, verdict
 
 WHOLE = message(server_names(b"a.example"))
 

@@ -1,0 +1,330 @@
+"""Where a connection goes, by what it shows before anything is relayed."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twisted_lb.config.settings import (
+    Frontend,
+    FrontendTls,
+    Group,
+    Prefix,
+    RoleRule,
+    SniRoute,
+)
+from twisted_lb.opening import (
+    KINDS,
+    Answer,
+    Dialogue,
+    Refuse,
+    Shown,
+    Verdict,
+    dialogue,
+)
+from twisted_lb.terms import ENDINGS, MORE, Address, Key, Route
+from twisted_lb.wire.clienthello import ClientHello
+from twisted_lb.wire.tlsrecord import (
+    DECODE_ERROR,
+    NO_APPLICATION_PROTOCOL,
+    UNRECOGNIZED_NAME,
+    alert,
+)
+
+from .hellos import alpn, hello, server_names, ssl2_hello
+
+SHOWN = Shown("c-1", Address("192.0.2.7", 50000), Address("198.51.100.1", 3000))
+
+
+def group(name: str = "g", **fields: object) -> Group:
+    return Group(name, "backend", **fields)  # type: ignore[arg-type]
+
+
+def opening(
+    frontend: Frontend, *groups: Group, shown: Shown = SHOWN, extra_keys: object = None
+) -> Dialogue:
+    by_name = {each.name: each for each in groups or (group(),)}
+    return dialogue(frontend, by_name, shown, extra_keys or {})  # type: ignore[arg-type]
+
+
+def passing(*routes: SniRoute, default: str = "") -> Frontend:
+    return Frontend("f", routes=routes, group=default, tls=FrontendTls("pass"))
+
+
+def route(frontend: Frontend, *groups: Group, said: bytes = b"", shown: Shown = SHOWN) -> Route:
+    found = opening(frontend, *groups, shown=shown).take(said)
+    assert isinstance(found, Route)
+    return found
+
+
+class TestWithoutTls:
+    """FTP clients and terminals wait for the server to speak."""
+
+    def test_the_route_is_known_before_the_client_says_anything(self) -> None:
+        frontend = Frontend("f", group="g", role="control")
+        assert route(frontend) == Route("g", "control", Key("source", "192.0.2.7/32"), 3000)
+
+    def test_what_the_client_said_already_changes_nothing(self) -> None:
+        frontend = Frontend("f", group="g")
+        assert route(frontend, said=b"USER a\r\n") == route(frontend)
+
+    def test_a_frontend_without_a_group_leads_nowhere(self) -> None:
+        refusal = opening(Frontend("f")).take(b"")
+        assert isinstance(refusal, Refuse)
+        assert (refusal.word, refusal.last_words) == ("no-route", b"")
+
+    def test_silence_has_its_word(self) -> None:
+        assert opening(Frontend("f", group="g")).silence() == Refuse("too-slow")
+
+
+class TestKey:
+    """The first of the group's kinds that the connection shows decides."""
+
+    def key(self, *kinds: str, shown: Shown = SHOWN, said: bytes = b"", **fields: object) -> object:
+        frontend = passing(default="g") if said else Frontend("f", group="g")
+        return route(frontend, group(key=kinds, **fields), said=said, shown=shown).key
+
+    def from_host(self, host: str) -> Shown:
+        return Shown("c-1", Address(host, 1), SHOWN.local)
+
+    @pytest.mark.parametrize(
+        ("host", "prefix", "network"),
+        [
+            ("192.0.2.7", Prefix(), "192.0.2.7/32"),
+            ("192.0.2.7", Prefix(ipv4=24), "192.0.2.0/24"),
+            ("::ffff:192.0.2.7", Prefix(ipv4=24), "192.0.2.0/24"),
+            ("2001:db8:1:2:3::4", Prefix(), "2001:db8:1:2::/64"),
+            ("2001:db8:1:2:3::4", Prefix(ipv6=128), "2001:db8:1:2:3::4/128"),
+            ("fe80::1%eth0", Prefix(), "fe80::/64"),
+            ("192.0.2.7", Prefix(ipv4=0), "0.0.0.0/0"),
+        ],
+    )
+    def test_source_is_the_clients_network(self, host: str, prefix: Prefix, network: str) -> None:
+        shown = self.from_host(host)
+        assert self.key("source", shown=shown, source_prefix=prefix) == Key("source", network)
+
+    def test_a_unix_socket_has_no_source(self) -> None:
+        shown = self.from_host("")
+        assert self.key("source", shown=shown) is None
+        assert self.key("source", "local-port", shown=shown) == Key("local-port", "3000")
+
+    def test_proxy_is_only_what_a_header_says(self) -> None:
+        proxied = Shown("c-1", Address("203.0.113.9", 1), SHOWN.local, Address("203.0.113.9", 1))
+        kinds = ("proxy", "source")
+        assert self.key(*kinds) == Key("source", "192.0.2.7/32")
+        assert self.key(*kinds, shown=proxied) == Key("proxy", "203.0.113.9/32")
+        wide = Prefix(ipv4=16)
+        found = self.key(*kinds, shown=proxied, source_prefix=wide)
+        assert found == Key("proxy", "203.0.0.0/16")
+
+    def test_sni_is_the_name_in_its_one_form(self) -> None:
+        assert self.key("sni", said=hello(server_names(b"A.Example."))) == Key("sni", "a.example")
+
+    def test_sni_gives_way_where_no_name_is_shown(self) -> None:
+        assert self.key("sni", "source", said=hello()) == Key("source", "192.0.2.7/32")
+        assert self.key("sni", "source") == Key("source", "192.0.2.7/32")
+
+    def test_connection_makes_a_session_of_its_own(self) -> None:
+        assert self.key("connection") == Key("connection", "c-1")
+
+    def test_a_connection_that_shows_none_has_no_key(self) -> None:
+        """The session rules refuse it as unkeyed; it is never sent to just any server."""
+        assert self.key("proxy", "sni") is None
+
+    def test_the_strongest_kind_shown_decides_alone(self) -> None:
+        assert self.key("local-port", "source") == Key("local-port", "3000")
+        assert self.key("source", "local-port") == Key("source", "192.0.2.7/32")
+
+    def test_a_plugin_reads_its_own_kind(self) -> None:
+        seen: list[tuple[Shown, ClientHello | None]] = []
+
+        def nothing(shown: Shown, hello: ClientHello | None) -> None:
+            seen.append((shown, hello))
+
+        def badge(shown: Shown, hello: ClientHello | None) -> str:
+            return "badge of " + shown.connection
+
+        frontend, rule = Frontend("f", group="g"), group(key=("none", "badge", "source"))
+        extra = {"badge": badge, "none": nothing}
+        found = opening(frontend, rule, extra_keys=extra).take(b"")
+        assert isinstance(found, Route)
+        assert found.key == Key("badge", "badge of c-1")
+        assert seen == [(SHOWN, None)]
+
+    def test_every_kind_of_our_own_is_tested_here(self) -> None:
+        assert set(KINDS) == {"connection", "source", "proxy", "sni", "local-port"}
+
+
+class TestPort:
+    """The port to dial is the role's."""
+
+    def port(self, rules: dict[str, RoleRule], role: str, local: int, listen: Sequence[int]) -> int:
+        ends = tuple(Address("*", each) for each in listen)
+        shown = Shown("c-1", SHOWN.client, Address("198.51.100.1", local))
+        frontend = Frontend("f", group="g", role=role, listen=ends)
+        return route(frontend, group(roles=rules), shown=shown).port
+
+    def test_the_same_as_the_client_hit(self) -> None:
+        assert self.port({"data": RoleRule()}, "data", 3001, [3000, 3001]) == 3001
+
+    def test_a_port_of_its_own(self) -> None:
+        assert self.port({"data": RoleRule(server_port=2121)}, "data", 21, [21]) == 2121
+
+    def test_a_range_goes_one_to_one(self) -> None:
+        rules = {"data": RoleRule(server_port=(5000, 5002))}
+        listen = [31002, 31000, 31001]
+        assert [self.port(rules, "data", each, listen) for each in listen] == [5002, 5000, 5001]
+
+    def test_a_role_without_a_rule_goes_by_any(self) -> None:
+        rules = {"any": RoleRule(server_port=9), "control": RoleRule(server_port=8)}
+        assert self.port(rules, "data", 21, [21]) == 9
+        assert self.port(rules, "control", 21, [21]) == 8
+        assert self.port({"control": RoleRule(server_port=8)}, "data", 21, [21]) == 21
+
+
+class TestPassThrough:
+    """Routes by what the ClientHello shows."""
+
+    GROUPS = tuple(map(group, ("default", "exact", "wild", "ftp", "rest")))
+
+    def verdict(self, frontend: Frontend, *extensions: bytes) -> Verdict:
+        return opening(frontend, *self.GROUPS).take(hello(*extensions))
+
+    def led(self, frontend: Frontend, name: bytes, *protocols: bytes) -> str:
+        """The group, or the description in the alert."""
+        found = self.verdict(
+            frontend, server_names(name), *([alpn(*protocols)] if protocols else [])
+        )
+        if isinstance(found, Refuse):
+            assert found.word == "no-route"
+            assert found.last_words == alert(found.last_words[-1])
+            return str(found.last_words[-1])
+        assert isinstance(found, Route)
+        assert found.name == name.decode().lower()
+        return found.group
+
+    def test_nothing_is_decided_before_the_hello_is_whole(self) -> None:
+        """Matching on names implies the wait (T25)."""
+        said = hello(server_names(b"a.example"))
+        talk = opening(passing(SniRoute("exact", ("a.example",)), default="default"), *self.GROUPS)
+        assert talk.take(b"") is MORE
+        for position in range(len(said) - 1):
+            assert talk.take(said[position : position + 1]) is MORE
+        found = talk.take(said[-1:] + b"more")
+        assert isinstance(found, Route)
+        assert (found.group, found.name, found.replay) == ("exact", "a.example", b"")
+
+    @given(st.lists(st.integers(0, 120)))
+    def test_the_segments_do_not_matter(self, cuts: list[int]) -> None:
+        said = hello(server_names(b"a.example"), alpn(b"ftp"))
+        talk = opening(passing(SniRoute("exact", ("a.example",))), *self.GROUPS)
+        edges = [0, *sorted(min(cut, len(said)) for cut in cuts), len(said)]
+        verdicts: list[Verdict] = [MORE]
+        for start, end in pairwise(edges):
+            if verdicts[-1] is MORE:
+                verdicts.append(talk.take(said[start:end]))
+        assert isinstance(verdicts[-1], Route)
+        assert set(verdicts[:-1]) <= {MORE}
+
+    def test_a_name_goes_before_its_wildcard_and_that_before_the_rest(self) -> None:
+        """Whatever their order in the file."""
+        routes = (
+            SniRoute("rest"),
+            SniRoute("wild", ("*.example",)),
+            SniRoute("exact", ("b.example", "a.example")),
+        )
+        for frontend in (passing(*routes), passing(*reversed(routes))):
+            assert self.led(frontend, b"a.example") == "exact"
+            assert self.led(frontend, b"c.example") == "wild"
+            assert self.led(frontend, b"a.other") == "rest"
+
+    def test_a_wildcard_is_exactly_one_label(self) -> None:
+        routes = SniRoute("wild", ("*.example",)), SniRoute("exact", ("*.a.example",))
+        frontend = passing(*routes, default="default")
+        assert self.led(frontend, b"a.example") == "wild"
+        assert self.led(frontend, b"b.a.example") == "exact"
+        for name in (b"example", b"c.b.a.example", b"aexample", b"localhost"):
+            assert self.led(frontend, name) == "default"
+
+    def test_case_does_not_matter(self) -> None:
+        assert self.led(passing(SniRoute("exact", ("a.example",))), b"A.EXAMPLE") == "exact"
+
+    def test_among_equals_the_first_in_the_file_decides(self) -> None:
+        routes = SniRoute("exact", ("a.example",)), SniRoute("wild", ("a.example",))
+        assert self.led(passing(*routes), b"a.example") == "exact"
+
+    def test_a_protocol_tells_two_routes_of_a_name_apart(self) -> None:
+        routes = (
+            SniRoute("ftp", ("a.example",), ("ftp", "x-gw")),
+            SniRoute("exact", ("a.example",), ("h2",)),
+            SniRoute("rest", ("*.example",)),
+        )
+        frontend = passing(*routes)
+        assert self.led(frontend, b"a.example", b"http/1.1", b"x-gw") == "ftp"
+        assert self.led(frontend, b"a.example", b"h2") == "exact"
+        assert self.led(frontend, b"a.example", b"spdy") == "rest"
+        assert self.led(frontend, b"a.example", b"\xff\x00") == "rest"
+        assert self.led(frontend, b"a.example") == "rest"
+
+    def test_a_name_without_a_route_is_told_so(self) -> None:
+        """Never sent to a default that nobody configured."""
+        frontend = passing(SniRoute("exact", ("a.example",)))
+        assert self.led(frontend, b"b.example") == str(UNRECOGNIZED_NAME)
+
+    def test_a_name_whose_protocols_do_not_fit_is_told_so(self) -> None:
+        frontend = passing(SniRoute("exact", ("a.example",), ("ftp",)))
+        assert self.led(frontend, b"a.example", b"h2") == str(NO_APPLICATION_PROTOCOL)
+        assert self.led(frontend, b"a.example") == str(NO_APPLICATION_PROTOCOL)
+        assert self.led(frontend, b"b.example", b"ftp") == str(UNRECOGNIZED_NAME)
+
+    def test_a_configured_default_takes_what_fits_no_route(self) -> None:
+        frontend = passing(SniRoute("exact", ("a.example",), ("ftp",)), default="default")
+        assert self.led(frontend, b"a.example", b"h2") == "default"
+        assert self.led(frontend, b"b.example") == "default"
+
+    @pytest.mark.parametrize("said", [hello(), hello(server_names(b"192.0.2.1")), ssl2_hello()])
+    def test_a_client_without_a_name_takes_a_route_without_names_or_the_default(
+        self, said: bytes
+    ) -> None:
+        """Old Java (T39), addresses as names, and clients that show none."""
+        named = SniRoute("exact", ("a.example",))
+        for frontend, led in (
+            (passing(named, SniRoute("rest")), "rest"),
+            (passing(named, default="default"), "default"),
+        ):
+            found = opening(frontend, *self.GROUPS).take(said)
+            assert isinstance(found, Route)
+            assert (found.group, found.name) == (led, "")
+        refusal = opening(passing(named), *self.GROUPS).take(said)
+        assert isinstance(refusal, Refuse)
+        assert refusal.last_words == alert(UNRECOGNIZED_NAME)
+
+    def test_garbage_is_refused_at_its_first_byte_in_silence(self) -> None:
+        refusal = opening(passing(default="default"), *self.GROUPS).take(b"G")
+        assert isinstance(refusal, Refuse)
+        assert (refusal.word, refusal.last_words) == ("wire-error", b"")
+        assert refusal.detail
+
+    def test_broken_tls_is_refused_with_an_alert(self) -> None:
+        refusal = self.verdict(passing(default="default"), server_names(b"a", b"b"))
+        assert isinstance(refusal, Refuse)
+        assert (refusal.word, refusal.last_words) == ("wire-error", alert(DECODE_ERROR))
+        assert refusal.detail == "TLS: two server names"
+
+    def test_silence_has_its_word(self) -> None:
+        talk = opening(passing(default="default"), *self.GROUPS)
+        assert talk.take(b"\x16\x03") is MORE
+        refusal = talk.silence()
+        assert (refusal.word, refusal.last_words) == ("too-slow", b"")
+        assert refusal.word in ENDINGS
+
+    def test_ftp_inside_tls_is_opaque(self) -> None:
+        frontend = Frontend("f", protocol="ftp", group="g", tls=FrontendTls("pass"))
+        assert route(frontend, said=hello(server_names(b"a.example"))).name == "a.example"
+
+
+def test_an_answer_is_a_value_for_dialogues_that_speak() -> None:
+    """None does yet; the seam is what `connection` is written against."""
+    assert Answer(b"220 ready\r\n").data == b"220 ready\r\n"
