@@ -1,0 +1,136 @@
+"""Who a TLS server is, and the exact word when it is not: handshakes in memory."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
+from OpenSSL import SSL
+from twisted.internet.error import ConnectionLost
+
+from twisted_lb.tls import ClientContext, ClientHandshake, Untrusted, failure
+
+from .certificates import NOW, Authority, self_signed
+
+AUTHORITY = Authority()
+TRUST = ClientContext(AUTHORITY.pem)
+
+
+def serving(pem: bytes) -> SSL.Connection:
+    """A server with this key and certificate."""
+    context = SSL.Context(SSL.TLS_SERVER_METHOD)
+    context.use_privatekey(load_pem_private_key(pem, None))  # type: ignore[arg-type]
+    context.use_certificate(load_pem_x509_certificate(pem))
+    server = SSL.Connection(context, None)
+    server.set_accept_state()
+    return server
+
+
+def shake(handshake: ClientHandshake, server: SSL.Connection) -> None:
+    """Do the handshake. Raises SSL.Error as the client meets it."""
+    client = handshake.clientConnectionForTLS(None)  # type: ignore[arg-type]
+    client.set_connect_state()
+    for _ in range(4):
+        for one, other in ((client, server), (server, client)):
+            with suppress(SSL.WantReadError):
+                one.do_handshake()
+            with suppress(SSL.WantReadError):
+                other.bio_write(one.bio_read(65536))
+
+
+def met(pem: bytes, name: str = "front.example") -> ClientHandshake:
+    handshake = ClientHandshake(TRUST, name)
+    shake(handshake, serving(pem))
+    return handshake
+
+
+class TestName:
+    @pytest.mark.parametrize(
+        ("asked", "carried"),
+        [
+            ("front.example", "front.example"),
+            ("a.front.example", "*.front.example"),
+            ("10.0.0.1", "10.0.0.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("bücher.example", "xn--bcher-kva.example"),
+        ],
+    )
+    def test_the_right_one_is_verified(self, asked: str, carried: str) -> None:
+        certificate = met(AUTHORITY.sign("other.example", carried), asked).verify()
+        assert certificate.names[-1] == carried or carried in certificate.names
+        assert certificate.ends == pytest.approx(NOW.timestamp() + 30 * 86400, abs=2)
+
+    def test_a_wrong_one_is_told_with_those_it_carries(self) -> None:
+        with pytest.raises(Untrusted) as why:
+            met(AUTHORITY.sign("a.example", "10.0.0.1")).verify()
+        assert str(why.value) == "its certificate is for a.example, 10.0.0.1, not for front.example"
+
+    def test_of_a_thousand_names_five_are_told(self) -> None:
+        with pytest.raises(Untrusted) as why:
+            met(AUTHORITY.sign(*(f"n{n}.example" for n in range(300)))).verify()
+        assert len(str(why.value)) < 200
+
+    def test_an_address_is_not_a_name(self) -> None:
+        with pytest.raises(Untrusted, match=r"for front\.example, not for 10\.0\.0\.1"):
+            met(AUTHORITY.sign("front.example"), "10.0.0.1").verify()
+
+    def test_a_common_name_alone_names_nobody(self) -> None:
+        with pytest.raises(Untrusted) as why:
+            met(AUTHORITY.sign(), "server").verify()
+        assert str(why.value) == "its certificate names nobody, not server either"
+
+    @pytest.mark.parametrize(
+        ("name", "sni"), [("front.example", b"front.example"), ("10.0.0.1", None)]
+    )
+    def test_a_name_is_shown_to_the_server_and_an_address_is_not(
+        self, name: str, sni: bytes | None
+    ) -> None:
+        server = serving(AUTHORITY.sign(name))
+        shake(ClientHandshake(TRUST, name), server)
+        assert server.get_servername() == sni
+
+
+class TestChain:
+    @pytest.mark.parametrize(
+        ("pem", "problem"),
+        [
+            (self_signed("front.example"), "signed by itself and not trusted"),
+            (Authority("a stranger").sign("front.example"), "an authority that is not trusted"),
+            (AUTHORITY.sign("front.example", days=-1), "has expired"),
+        ],
+    )
+    def test_what_is_wrong_with_it_is_told(self, pem: bytes, problem: str) -> None:
+        handshake = ClientHandshake(TRUST, "front.example")
+        with pytest.raises(SSL.Error) as error:
+            shake(handshake, serving(pem))
+        assert handshake.problem.startswith("its certificate") and problem in handshake.problem
+        assert failure(error.value) == "TLS failed: certificate verify failed"
+
+    def test_the_platforms_authorities_do_not_know_ours(self) -> None:
+        handshake = ClientHandshake(ClientContext(), "front.example")
+        with pytest.raises(SSL.Error):
+            shake(handshake, serving(AUTHORITY.sign("front.example")))
+        assert "authority that is not trusted" in handshake.problem
+
+    def test_a_file_without_certificates_is_an_error(self) -> None:
+        with pytest.raises(ValueError):
+            ClientContext(b"nothing")
+
+
+class TestFailure:
+    def test_what_is_no_tls_is_told_in_openssls_words(self) -> None:
+        client = ClientHandshake(TRUST, "front.example").clientConnectionForTLS(None)  # type: ignore[arg-type]
+        client.set_connect_state()
+        client.bio_write(b"220 ftp.example ready\r\n")
+        with pytest.raises(SSL.Error) as error:
+            client.do_handshake()
+        assert (failure(error.value) or "").startswith("TLS failed: ")
+
+    def test_an_error_without_reasons(self) -> None:
+        assert failure(SSL.SysCallError(-1, "Unexpected EOF")) == "TLS failed: cut off"
+        assert failure(SSL.ZeroReturnError()) == "TLS failed: cut off"
+
+    def test_other_errors_are_not_of_tls(self) -> None:
+        assert failure(ConnectionLost()) is None

@@ -1,0 +1,45 @@
+"""What a probe is given and what it gives: frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from ..config.settings import Check
+from ..tls import ClientContext
+from .agent import Words
+
+
+@attrs.frozen(eq=False)
+class Target:
+    """How one server is asked; all but its address, which names may change."""
+
+    check: Check
+    port: int
+    send_proxy: Literal["off", "v1", "v2"] = "off"
+    name: str = ""
+    """tls: what the certificate must be for."""
+    context: ClientContext | None = None
+    """tls: what is trusted."""
+    password: str = attrs.field(default="", repr=False)
+    """ftp: for the check's user."""
+
+
+@attrs.frozen
+class Outcome:
+    """What one probe found."""
+
+    ok: bool
+    reason: str
+    """One sentence for an operator; of a failure, begins with what was being done."""
+    expires: float | None = None
+    """tls: when the certificate ends, in seconds since 1970."""
+    words: Words | None = None
+    """agent: what the server says of itself."""
+
+
+Probe = Callable[[Target, str], Coroutine[Deferred[Any], Any, Outcome]]
+"""Asks a target at an address. Never raises but CancelledError."""

@@ -1,0 +1,198 @@
+"""One connection to a server under check: say something, hear something, leave in order.
+
+Every wait ends when the bytes come, when the connection goes (Failed), or when the deadline of the
+whole probe cancels it. What a server may say during one visit is capped.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone
+from twisted.internet.interfaces import IHandshakeListener, ITLSTransport
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from ..ends import address
+from ..reactors import Reactor
+from ..terms import Address
+from ..tls import ClientHandshake, failure
+
+CAP: Final = 65_536
+"""Bytes that a server may say in one visit; more is no answer to a check (attack 22)."""
+
+NEVER: Final = 86400.0
+"""Seconds that an endpoint may take to connect: the deadline of the whole probe comes before."""
+
+
+class Failed(Exception):
+    """The check failed, for the reason that the text tells."""
+
+
+class Visit:
+    """One connection, from connect to close; `stage` names what is being done or waited for."""
+
+    def __init__(self, reactor: Reactor, target: Address) -> None:
+        self.stage = "connect"
+        self.heard = 0
+        """Bytes that came so far."""
+        self.farewell = b""
+        """What to say when leaving; the server then closes."""
+        self._reactor = reactor
+        self._target = target
+        self._line = _Line(self)
+        self._standing = False
+        self._secured = False
+        self._ended = ""
+        self._fresh = bytearray()
+        self._waiter: Deferred[None] | None = None
+        self._companions: list[Visit] = []
+
+    # -- going there --------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Connect. Raises Failed."""
+        endpoint = TCP6ClientEndpoint if ":" in self._target.host else TCP4ClientEndpoint
+        to = endpoint(self._reactor, self._target.host, self._target.port, NEVER)
+        try:
+            await connectProtocol(to, self._line)
+        except ConnectingCancelledError:
+            raise CancelledError() from None
+        except ConnectError as why:
+            raise Failed(str(why.args[0] if why.args else why)) from None
+        self._standing = True
+
+    def beside(self, port: int) -> Visit:
+        """A second connection to the same host; it ends with this one at the latest."""
+        companion = Visit(self._reactor, Address(self._target.host, port))
+        self._companions.append(companion)
+        return companion
+
+    async def secure(self, handshake: ClientHandshake) -> None:
+        """Do a TLS handshake. Raises Failed with what was wrong."""
+        self._line.transport.startTLS(handshake)
+        while not self._secured:
+            if self._ended:
+                raise Failed(handshake.problem or self._ended)
+            await self._event()
+
+    @property
+    def ends(self) -> tuple[Address, Address]:
+        """Our address and the server's."""
+        transport = self._line.transport
+        return address(transport.getHost()), address(transport.getPeer())
+
+    # -- talking ------------------------------------------------------------------------------
+
+    def send(self, data: bytes) -> None:
+        """Say this."""
+        self._line.transport.write(data)
+
+    async def line(self, cap: int) -> bytes:
+        """One line with its end; without one only when the connection ended there.
+
+        Raises Failed for a line of more than `cap` bytes, and when nothing will come.
+        """
+        while b"\n" not in self._fresh[:cap]:
+            if len(self._fresh) >= cap:
+                raise Failed(f"a line of more than {cap} bytes")
+            if self._ended and not self._fresh:
+                raise Failed(self._ended)
+            if self._ended:
+                break
+            await self._event()
+        length = self._fresh.find(b"\n") + 1 or len(self._fresh)
+        line = bytes(self._fresh[:length])
+        del self._fresh[:length]
+        return line
+
+    async def finished(self) -> bool:
+        """Hear the server out. False when it said more than the cap instead of closing."""
+        while self._standing:
+            await self._event()
+        return self.heard <= CAP
+
+    # -- leaving ------------------------------------------------------------------------------
+
+    async def leave(self, until: float) -> None:
+        """Close in order; what is not closed at this time, or when cancelled, is reset."""
+        visits = (*self._companions, self)
+        try:
+            for visit in visits:
+                await visit._close(until)
+        except CancelledError:
+            for visit in visits:
+                await visit._close(0.0)
+            raise
+
+    async def _close(self, until: float) -> None:
+        if not self._standing:
+            return
+        transport = self._line.transport
+        if self.farewell:
+            transport.write(self.farewell)
+            self.farewell = b""
+        else:
+            transport.loseConnection()
+        seconds = max(0.0, until - self._reactor.seconds())
+        late = self._reactor.callLater(seconds, transport.abortConnection)
+        try:
+            await self.finished()
+        finally:
+            if late.active():
+                late.cancel()
+
+    # -- told by the line ---------------------------------------------------------------------
+
+    async def _event(self) -> None:
+        self._waiter = Deferred()
+        await self._waiter
+
+    def _wake(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.called:
+            waiter.callback(None)
+
+    def _came(self, data: bytes) -> None:
+        self.heard += len(data)
+        if self.heard <= CAP:
+            self._fresh += data
+        elif not self._ended:
+            self._ended = f"it said more than {CAP} bytes"
+            self._line.transport.abortConnection()
+        self._wake()
+
+    def _handshaken(self) -> None:
+        self._secured = True
+        self._wake()
+
+    def _lost(self, why: str) -> None:
+        self._standing = False
+        self._ended = self._ended or why
+        self._wake()
+
+
+@implementer(IHandshakeListener)
+class _Line(Protocol):
+    """The Twisted protocol below a Visit."""
+
+    transport: ITLSTransport
+
+    def __init__(self, visit: Visit) -> None:
+        self._visit = visit
+
+    # IProtocol and IHandshakeListener
+
+    def dataReceived(self, data: bytes) -> None:
+        self._visit._came(data)
+
+    def handshakeCompleted(self) -> None:
+        self._visit._handshaken()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        closed = reason.check(ConnectionDone) is not None
+        orderly = "it closed the connection" if closed else "it reset the connection"
+        self._visit._lost(failure(reason.value) or orderly)

@@ -1,0 +1,166 @@
+"""Checks every server again and again, and keeps its standing.
+
+In: subjects (a server and how it is asked) and a probe. Out: `Server.up`, `up_since`, what an
+agent may set; `on_change` and facts tell of it. A server in maintenance is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+
+from ..balance import Choose
+from ..config.settings import Backend, Check, ServerRule
+from ..facts import Announced, CertificateExpiring, Note, ServerChanged
+from ..terms import Server
+from ..tls import ClientContext
+from .agent import Agent, Words
+from .names import address_of
+from .rounds import Rounds
+from .target import Outcome, Probe, Target
+from .thresholds import Judge
+
+DAY: Final = 86400.0
+
+OnChange = Callable[[Server, str, str], None]
+"""Told (server, state, reason) after a change: up, down, ready, drain, maintenance, weight …"""
+
+
+@attrs.frozen(eq=False)
+class Subject:
+    """One server under watch."""
+
+    server: Server
+    target: Target
+    weight: int
+    """As configured."""
+
+
+def subjects(
+    backend: Backend, servers: Mapping[str, Server], port: int | None
+) -> tuple[Subject, ...]:
+    """The backend's servers as subjects; `port` is what its channels dial, when that is one.
+
+    Reads the check's files. Raises OSError, ValueError.
+    """
+    check = backend.check
+    if check.type == "off":
+        return ()
+    where = check.port or port
+    if where is None:
+        raise ValueError(f"backend {backend.name}: its channels dial several ports, check which?")
+    context = _context(check) if check.type == "tls" else None
+    password = Path(check.password_file).read_text().strip("\r\n") if check.password_file else ""
+
+    def subject(rule: ServerRule) -> Subject:
+        target = Target(check, where, rule.send_proxy, check.name or rule.host, context, password)
+        return Subject(servers[rule.name], target, rule.weight)
+
+    return tuple(subject(rule) for rule in backend.servers)
+
+
+def _context(check: Check) -> ClientContext:
+    return ClientContext(Path(check.ca).read_bytes() if check.ca else None)
+
+
+@attrs.define(eq=False)
+class _Chart:
+    """What is remembered of one subject between its checks."""
+
+    subject: Subject
+    judge: Judge
+    agent: Agent
+    warned: float | None = None
+    """When it was last told that the certificate expires."""
+    odd: tuple[str, ...] = ()
+    """The agent's unknown words that were told already."""
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether an operator took it out; the agent that did so itself is still heard."""
+        admin = self.subject.server.admin
+        return admin == "maintenance" and self.agent.admin != "maintenance"
+
+
+class Watch(Rounds):
+    """The checks of all servers, as a service.
+
+    `wall` tells seconds since 1970, `choose` spreads the first checks over one interval.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        probe: Probe,
+        *,
+        wall: Callable[[], float],
+        note: Note,
+        on_change: OnChange,
+    ) -> None:
+        super().__init__(clock)
+        self._probe = probe
+        self._wall = wall
+        self._note = note
+        self._on_change = on_change
+
+    def attend(self, subjects: Iterable[Subject], choose: Choose) -> None:
+        """Check these too; to be said before the start."""
+        for subject in subjects:
+            judge = Judge(subject.target.check, subject.server.up)
+            chart = _Chart(subject, judge, Agent(subject.weight))
+            jitter = choose(1000) / 1000 * subject.target.check.interval
+            self.add(partial(self._check, chart), jitter)
+
+    async def _check(self, chart: _Chart) -> float:
+        """One check, unless it is to be left alone; also when that changed during the check."""
+        server = chart.subject.server
+        if chart.left_alone:
+            return chart.judge.check.interval
+        host = address_of(server)
+        if host is None:
+            outcome = Outcome(False, f"name: {server.host} has no address")
+        else:
+            outcome = await self._probe(chart.subject.target, host)
+        if not chart.left_alone:
+            self._learn(chart, outcome)
+        return chart.judge.interval()
+
+    def _learn(self, chart: _Chart, outcome: Outcome) -> None:
+        if outcome.words is not None:
+            self._heed(chart, outcome.words)
+        if outcome.expires is not None:
+            self._warn(chart, outcome.expires)
+        change = chart.judge.saw(outcome.ok, outcome.reason)
+        if change is not None:
+            server = chart.subject.server
+            server.up = change.up
+            if change.up:
+                server.up_since = self._clock.seconds()
+            self._tell(server, "up" if change.up else "down", change.reason)
+
+    def _heed(self, chart: _Chart, words: Words) -> None:
+        server = chart.subject.server
+        for state, reason in chart.agent.said(server, words):
+            self._tell(server, state, reason)
+        if words.unknown not in ((), chart.odd):
+            self._note(Announced("agent-words-ignored", f"{server}: {' '.join(words.unknown)}"))
+        chart.odd = words.unknown
+
+    def _warn(self, chart: _Chart, expires: float) -> None:
+        """Once a day; a certificate that was renewed is told of again when its time comes."""
+        now = self._wall()
+        if expires - now > chart.judge.check.expiry_warning:
+            chart.warned = None
+        elif chart.warned is None or now - chart.warned >= DAY:
+            chart.warned = now
+            days = (expires - now) / DAY
+            self._note(CertificateExpiring(str(chart.subject.server), days))
+
+    def _tell(self, server: Server, state: str, reason: str) -> None:
+        self._note(ServerChanged(str(server), state, reason))
+        self._on_change(server, state, reason)

@@ -1,0 +1,169 @@
+"""TLS, seen from the rest of the house: contexts built once, handshakes, and who the peer is.
+
+The only importer of OpenSSL. Today the client's side, for checks: a context of what is trusted
+in, a verified `Certificate` out, or one sentence that says exactly what is wrong.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import attrs
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from service_identity import CertificateError, VerificationError
+from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+NAMES_SHOWN: Final = 5
+"""Names of a certificate that a sentence quotes; a hostile one may carry thousands."""
+
+_VERDICTS: Final = {
+    9: "its certificate is not valid yet",
+    10: "its certificate has expired",
+    18: "its certificate is signed by itself and not trusted",
+    19: "its certificate chain ends in an authority that is not trusted",
+    20: "its certificate is signed by an authority that is not trusted",
+    21: "its certificate comes without a chain to an authority that is trusted",
+    23: "its certificate was revoked",
+}
+"""X509_V_ERR_* of OpenSSL's x509_vfy.h, in words."""
+
+_MALFORMED: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What reading a certificate raises that breaks the rules."""
+
+
+class Untrusted(Exception):
+    """The peer is not who was asked for, or nobody we trust says so."""
+
+
+@attrs.frozen
+class Certificate:
+    """What a peer's certificate says."""
+
+    names: tuple[str, ...]
+    """DNS names and IP addresses of its subjectAltName, the only names that count (RFC 6125)."""
+    ends: float
+    """When it ends, in seconds since 1970."""
+
+
+class ClientContext:
+    """What the client's side trusts: built once, shared by all its handshakes.
+
+    `ca`: the authorities as PEM; None: the platform's, whose loading takes milliseconds. Raises
+    ValueError when `ca` holds no certificate.
+    """
+
+    def __init__(self, ca: bytes | None = None) -> None:
+        self._problems: WeakKeyDictionary[SSL.Connection, str] = WeakKeyDictionary()
+        self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
+        self._context.set_min_proto_version(SSL.TLS1_2_VERSION)  # RFC 8996 retires what is older
+        self._context.set_verify(SSL.VERIFY_PEER, self._on_verify)
+        if ca is None:
+            self._context.set_default_verify_paths()
+            return
+        store = self._context.get_cert_store()
+        assert store is not None, "a context has a store until it is freed"
+        for authority in x509.load_pem_x509_certificates(ca):
+            store.add_cert(crypto.X509.from_cryptography(authority))
+
+    def connection(self) -> SSL.Connection:
+        """A new connection, which will demand a chain to a trusted authority."""
+        return SSL.Connection(self._context, None)
+
+    def problem(self, connection: SSL.Connection) -> str:
+        """Why the peer's chain was not accepted; empty as long as it was."""
+        return self._problems.get(connection, "")
+
+    def _on_verify(
+        self, connection: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
+    ) -> bool:
+        """OpenSSL's word on one certificate of the chain, from the authority down to the peer."""
+        if not ok:
+            verdict = _VERDICTS.get(error, f"its certificate fails (X509_V_ERR {error})")
+            self._problems[connection] = verdict
+        return bool(ok)
+
+
+@implementer(IOpenSSLClientConnectionCreator)
+class ClientHandshake:
+    """One handshake as a client that asks for `name` (a DNS name or an IP address) by SNI."""
+
+    def __init__(self, context: ClientContext, name: str) -> None:
+        self._context = context
+        self._name = name
+        self._connection: SSL.Connection | None = None
+
+    @property
+    def problem(self) -> str:
+        """Why the chain was not accepted; empty as long as it was."""
+        return self._context.problem(self._connection) if self._connection else ""
+
+    def verify(self) -> Certificate:
+        """The peer's certificate, once the handshake is done. Raises Untrusted.
+
+        Nothing may be sent before: the chain was verified by then, the name is only here.
+        """
+        assert self._connection is not None, "the handshake is done"
+        shown = self._connection.get_peer_certificate()
+        if shown is None:
+            raise Untrusted("it shows no certificate")
+        try:
+            peer = shown.to_cryptography()
+            certificate = _read(peer)
+            _check_name(peer, self._name)
+        except VerificationError:
+            names = ", ".join(certificate.names[:NAMES_SHOWN])
+            raise Untrusted(f"its certificate is for {names}, not for {self._name}") from None
+        except (CertificateError, x509.ExtensionNotFound):
+            raise Untrusted(f"its certificate names nobody, not {self._name} either") from None
+        except _MALFORMED as why:
+            raise Untrusted(f"its certificate cannot be read: {why}") from None
+        return certificate
+
+    # IOpenSSLClientConnectionCreator
+
+    def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        connection = self._context.connection()
+        if not _is_address(self._name):
+            connection.set_tlsext_host_name(self._name.encode("idna"))
+        self._connection = connection
+        return connection
+
+
+def _read(certificate: x509.Certificate) -> Certificate:
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return Certificate(
+        names=(
+            *names.get_values_for_type(x509.DNSName),
+            *map(str, names.get_values_for_type(x509.IPAddress)),
+        ),
+        ends=certificate.not_valid_after_utc.timestamp(),
+    )
+
+
+def _check_name(certificate: x509.Certificate, name: str) -> None:
+    if _is_address(name):
+        verify_certificate_ip_address(certificate, name)
+    else:
+        verify_certificate_hostname(certificate, name.encode("idna").decode("ascii"))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def failure(error: BaseException | None) -> str | None:
+    """OpenSSL's own reason when TLS is what ended a connection; else None."""
+    if not isinstance(error, SSL.Error):
+        return None
+    queue = error.args[0] if error.args else None
+    return f"TLS failed: {queue[-1][-1] if isinstance(queue, list) and queue else 'cut off'}"
