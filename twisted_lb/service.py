@@ -7,6 +7,7 @@ cannot; stopping it drains: no new connections, living sessions get `limits.drai
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from random import SystemRandom
 
@@ -22,13 +23,16 @@ from .config.settings import Backend, Frontend, Settings
 from .connection import Parts, Spoken, Story, carry
 from .ends import End, address
 from .facts import Announced, ConnectionEnded, Note, ServerChanged
+from .health.names import Names
+from .health.probes import Prober
+from .health.watch import Watch, subjects
 from .hints import Hints
 from .listeners import listen
 from .opening import dialogue
 from .reactors import Reactor
 from .relay import Idle
 from .session import Sessions
-from .spoken import Opaque
+from .spoken import Ftp, Opaque
 from .terms import Address, Admin, Ending, Server
 
 FLUSH = 5.0
@@ -63,6 +67,9 @@ class Balancer(MultiService):
         self._idle = Idle(reactor, self.claims.end)
         self._reach = Reach(reactor, self.claims, note)
         self._emptied: Deferred[None] | None = None
+        self._patience = settings.limits.drain
+
+        self._add_checks()
 
     # -- for operators and tests --------------------------------------------------------------
 
@@ -89,10 +96,12 @@ class Balancer(MultiService):
         if admin != "ready":
             self.claims.unavailable(server)
 
-    def stands(self, server: Server, up: bool) -> None:
-        """A check found the server up or down."""
-        if not up:
+    def _changed(self, server: Server, state: str, reason: str) -> None:
+        """A check changed how the server stands."""
+        if state == "down":
             self.claims.down(server, end=self._ends_sessions(server))
+        elif state in ("drain", "maintenance"):
+            self.claims.unavailable(server)
 
     def _ends_sessions(self, server: Server) -> bool:
         """What a server that is down does to its living sessions: what its backend says."""
@@ -123,7 +132,7 @@ class Balancer(MultiService):
             yield port.stopListening()
         self.listening.clear()
         self._note(Announced("draining", f"{len(self.stories)} connections"))
-        yield self._until_empty(self.settings.limits.drain)
+        yield self._until_empty(self._patience)
         self.claims.end_all("killed")
         yield self._until_empty(FLUSH)
         for story in list(self.stories):
@@ -134,18 +143,42 @@ class Balancer(MultiService):
         yield super().stopService()
         self._note(Announced("stopped"))
 
-    def hurry(self) -> None:
-        """Wait no longer for sessions to end by themselves."""
+    def end_now(self) -> None:
+        """A stop under way waits no longer for sessions to end by themselves."""
+        self._patience = 0.0
+        self._wait_no_more()
+
+    def _wait_no_more(self) -> None:
         if self._emptied is not None and not self._emptied.called:
             self._emptied.callback(None)
 
     def _until_empty(self, seconds: float) -> Deferred[None]:
-        """Fires when the last connection is gone, when told to hurry, or at the deadline."""
+        """Fires when the last connection is gone, when told to end now, or at the deadline."""
         self._emptied = Deferred()
-        if not self.stories:
+        if not self.stories or not seconds:
             self._emptied.callback(None)
         waiting = self._emptied.addTimeout(seconds, self._reactor)
         return waiting.addErrback(lambda failure: failure.trap(TimeoutError) and None)
+
+    # -- checks and names -----------------------------------------------------------------------
+
+    def _add_checks(self) -> None:
+        """Everything that is asked of servers again and again, as services of ours."""
+        watch = Watch(
+            self._reactor,
+            Prober(self._reactor),
+            wall=time.time,  # noqa: TID251 - certificates end by the wall's clock
+            note=self._note,
+            on_change=self._changed,
+        )
+        for live in self.backends.values():
+            by_name = {server.name: server for server in live.pool.servers}
+            ports = self.settings.dialled(live.settings.name) - {0}
+            port = ports.pop() if len(ports) == 1 else None
+            watch.attend(subjects(live.settings, by_name, port), choose)
+        watch.setServiceParent(self)
+        named = [(s, live.settings.resolve) for live in self.backends.values() for s in live.rules]
+        Names(self._reactor, named, self._note).setServiceParent(self)
 
     # -- frontends ----------------------------------------------------------------------------
 
@@ -169,7 +202,7 @@ class Balancer(MultiService):
             self.stories.discard(story)
             entrance.leave()
             if not self.stories:
-                self.hurry()
+                self._wait_no_more()
 
         def turned_away(peer: Address, word: Ending) -> None:
             self._note(ConnectionEnded("", frontend.name, peer, word, 0.0))
@@ -193,6 +226,9 @@ class Balancer(MultiService):
         )
 
     def _spoken(self, frontend: Frontend) -> Spoken:
+        """An FTP control channel can be understood only when it is not passed through as TLS."""
+        if frontend.protocol == "ftp" and frontend.tls.mode == "off":
+            return Ftp(self._idle, frontend.ftp, choose)
         return Opaque(self._reactor, self._idle)
 
 

@@ -6,12 +6,23 @@ with data channels for FTP.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .backend import Judge
-from .connection import Story
+from .claims import Seat
+from .config.settings import FtpRules
+from .connection import Story, proxy_out
+from .converse import Converse
 from .ends import End
+from .meet import Circle
+from .ports import PortRange
+from .protocols.actions import Side
+from .protocols.ftp.circumstances import Circumstances, ServerMemory
+from .protocols.ftp.control import FtpControl
+from .protocols.ftp.greeting import Greeting
 from .reactors import Reactor
 from .relay import Idle, Joined
-from .terms import Ending
+from .terms import Ending, Server
 
 
 class Opaque:
@@ -30,8 +41,7 @@ class Opaque:
         return b""
 
     def join(self, client: End, server: End, story: Story) -> None:
-        seat = story.seat
-        assert seat is not None, "joined channels have a seat"
+        seat = seat_of(story)
 
         def over(joined: Joined) -> None:
             self._idle.unwatch(seat.session, joined)
@@ -43,3 +53,85 @@ class Opaque:
         if seat.session.group.idle is not None:
             self._idle.watch(seat.session, joined)
         joined.start()
+
+
+class Ftp:
+    """FTP: the control channel is understood, its data channels are announced and met.
+
+    Data ports are drawn from the frontend's ranges; what a server taught about EPSV and EPRT is
+    remembered for all conversations with it.
+    """
+
+    def __init__(self, idle: Idle, rules: FtpRules, choose: Callable[[int], int]) -> None:
+        self._idle = idle
+        self._ports = {
+            Side.CLIENT: PortRange(rules.passive_ports, choose),
+            Side.SERVER: PortRange(rules.server_ports, choose),
+        }
+        self._memories: dict[Server, ServerMemory] = {}
+
+    # Spoken
+
+    def judge(self) -> Judge | None:
+        return Greeting()
+
+    def last_words(self, word: Ending) -> bytes:
+        return b"421 Service not available, try again later.\r\n"
+
+    def join(self, client: End, server: End, story: Story) -> None:
+        seat = seat_of(story)
+        control = {Side.CLIENT: client, Side.SERVER: server}
+
+        def finished(word: Ending) -> None:
+            self._idle.unwatch(seat.session, converse)
+            story.ended(word, converse.count[Side.CLIENT], converse.count[Side.SERVER])
+
+        machine = FtpControl(self._circumstances(control, story))
+        converse = Converse(machine, self._circle(control, story), finished, story.gone)
+        seat.on_stop = converse.stop
+        self._idle.watch(seat.session, converse)
+        converse.start()
+
+    def _circumstances(self, control: dict[Side, End], story: Story) -> Circumstances:
+        session = seat_of(story).session
+        assert session.server is not None, "a joined channel has a server"
+        return Circumstances(
+            client=control[Side.CLIENT].peer,
+            client_local=control[Side.CLIENT].local,
+            server=control[Side.SERVER].peer,
+            server_local=control[Side.SERVER].local,
+            rules=story.parts.frontend.ftp,
+            memory=self._memories.setdefault(session.server, ServerMemory()),
+            session=session.id,
+            server_name=str(session.server),
+            frontend=story.parts.frontend.name,
+        )
+
+    def _circle(self, control: dict[Side, End], story: Story) -> Circle:
+        parts, rules = story.parts, story.parts.frontend.ftp
+        session = seat_of(story).session
+
+        def header(seat: Seat) -> bytes:
+            assert session.server is not None, "a data channel's session has a server"
+            backend = parts.backends[session.group.backend]
+            return proxy_out(story, backend.rules[session.server], seat)
+
+        return Circle(
+            parts.reactor,
+            parts.claims,
+            self._idle,
+            parts.note,
+            parts.frontend.name,
+            session,
+            control,
+            self._ports,
+            rules.data_timeout,
+            rules.stall_timeout,
+            header if rules.proxy_data else lambda seat: b"",
+        )
+
+
+def seat_of(story: Story) -> Seat:
+    """The seat of a story that has come as far as to be joined."""
+    assert story.seat is not None, "joined channels have a seat"
+    return story.seat

@@ -8,6 +8,7 @@ these classes.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
 from typing import Literal
 
 import attrs
@@ -57,6 +58,19 @@ class Group:
     idle: float | None = None
     """Ends a session of which no channel moved a byte for so long; None: never. Terminals are
     silent for days."""
+
+    def rule(self, role: Role) -> RoleRule:
+        """What it says of this role; the rule of `any` stands for roles that are not named."""
+        return self.roles.get(role) or self.roles.get("any") or RoleRule()
+
+    def dialled(self, frontend: Frontend) -> set[int]:
+        """The ports that this frontend's channels dial; 0 for one that is not known beforehand."""
+        match self.rule(frontend.role).server_port:
+            case int(port):
+                return {port}
+            case (int(first), int(last)):
+                return set(range(first, last + 1))
+        return {address.port for address in frontend.listen} or {0}
 
 
 @attrs.frozen
@@ -272,3 +286,16 @@ class Settings:
     backends: dict[str, Backend]
     limits: Limits = Limits()
     log: Log = Log()
+
+    def members(self) -> Iterator[tuple[Frontend, Group]]:
+        """Every frontend with each of the groups that its connections may belong to."""
+        for frontend in self.frontends:
+            names = (frontend.group, *(route.group for route in frontend.routes))
+            for name in dict.fromkeys(names):
+                if name in self.groups:
+                    yield frontend, self.groups[name]
+
+    def dialled(self, backend: str) -> set[int]:
+        """The ports that channels of this backend dial; 0 among them: one not known beforehand."""
+        groups = ((f, g) for f, g in self.members() if g.backend == backend)
+        return {port for frontend, group in groups for port in group.dialled(frontend)}

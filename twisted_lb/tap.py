@@ -1,0 +1,125 @@
+"""Entry: `twistd lb-proxy`: the command line and a configuration file in, a service out."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from twisted.application.service import IService
+from twisted.internet import reactor
+from twisted.logger import Logger
+from twisted.python.usage import Options as TwistedOptions
+from twisted.python.usage import UsageError
+
+from .config.advice import advice
+from .config.dump import dump
+from .config.load import files, load, names
+from .config.settings import Settings
+from .errors import ConfigurationError, Problem
+from .observe import Counters, JsonLines, fanout, open_log
+from .service import Balancer
+
+log = Logger()
+
+
+class Options(TwistedOptions):
+    """The options of `twistd lb-proxy`."""
+
+    synopsis = "[options] --config FILE"
+    longdesc = (
+        "Balances connections so that the channels of one session reach one server: "
+        "FTP with its data channels, gateways with theirs, plain TCP, TLS passed through. "
+        "A first configuration is in README.md, every key in docs/configuration.md."
+    )
+    optParameters = [["config", "c", None, "The configuration: a TOML file."]]  # noqa: RUF012
+    optFlags = [  # noqa: RUF012
+        ["check", None, "Say everything that is wrong with the configuration, and exit 0 or 1."],
+        ["dump-config", None, "Print the settings in force, defaults included, and exit."],
+    ]
+    settings: Settings
+
+    def postOptions(self) -> None:
+        """Read the configuration; --check and --dump-config end here."""
+        if not self["config"]:
+            raise UsageError("say which configuration to use: twistd lb-proxy --config FILE")
+        self.settings = read(self["config"])
+        if self["dump-config"]:
+            print(dump(self.settings), end="")
+            sys.exit(0)
+        if self["check"]:
+            problems = unreachable(self.settings)
+            for problem in advice(self.settings):
+                print(f"advice: {ConfigurationError(self['config'], (problem,))}")
+            if problems:
+                fail(str(ConfigurationError(self["config"], problems)))
+            print(f"{self['config']}: fine")
+            sys.exit(0)
+
+
+def read(path: str) -> Settings:
+    """The settings of this file; on any error all of them are told and the process ends."""
+    try:
+        return load(Path(path).read_text(encoding="utf-8"), path)
+    except OSError as error:
+        fail(f"{path}: cannot be read: {error.strerror}")
+    except UnicodeDecodeError as error:
+        fail(f"{path}: is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}")
+    except ConfigurationError as error:
+        fail(str(error))
+
+
+def unreachable(settings: Settings) -> tuple[Problem, ...]:
+    """Files that the configuration names and nobody can read, host names that do not resolve."""
+    problems = []
+    for key, name in files(settings):
+        try:
+            Path(name).read_bytes()
+        except OSError as error:
+            problems.append(Problem(key, f"{name} cannot be read: {error.strerror}"))
+    for key, name in names(settings):
+        try:
+            socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            problems.append(Problem(key, f"{name!r} does not resolve: {error.strerror}"))
+    return tuple(problems)
+
+
+def fail(message: str) -> NoReturn:
+    """Say why, and end with status 1."""
+    print(message, file=sys.stderr)
+    sys.exit(1)
+
+
+def makeService(options: Options) -> IService:
+    """The balancer for twistd: with its access log, and with signals of its own."""
+    settings = options.settings
+    note = fanout(JsonLines(open_log(settings.log), time.time), Counters())
+    balancer = Balancer(settings, reactor, note)
+    reactor.callWhenRunning(install_signals, balancer)
+    return balancer
+
+
+def install_signals(balancer: Balancer) -> None:
+    """SIGTERM and SIGINT drain, a second one ends at once; SIGHUP does not kill.
+
+    Only now: the reactor installs its own when it starts.
+    """
+    stopping = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopping
+        again, stopping = stopping, True
+        reactor.callFromThread(balancer.end_now if again else reactor.stop)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(told_to_reload))
+
+
+def told_to_reload() -> None:
+    """SIGHUP: this version cannot reload; it says so instead of dying of it."""
+    log.warn("SIGHUP: this version reads its configuration at the start only; nothing changed")
