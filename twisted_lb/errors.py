@@ -11,13 +11,14 @@ import attrs
 class Ended(Exception):
     """A connection or session ends here, with one word of `terms.ENDINGS`.
 
-    `detail` is for the log, never for the peer.
+    `detail` is for the log, never for the peer; `last_words` are for the peer.
     """
 
-    def __init__(self, word: str, detail: str = "") -> None:
+    def __init__(self, word: str, detail: str = "", last_words: bytes = b"") -> None:
         super().__init__(word, detail)
         self.word = word
         self.detail = detail
+        self.last_words = last_words
 
     def __str__(self) -> str:
         return f"{self.word}: {self.detail}" if self.detail else self.word
