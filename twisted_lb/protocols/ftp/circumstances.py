@@ -1,0 +1,93 @@
+"""What one FTP conversation is told of its two ends, once, when it begins. Sans-I/O."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import attrs
+
+from ...config.settings import FtpRules
+from ...terms import Address
+from ...wire.address import ip
+from ...wire.ftpaddress import Family, family, unmapped
+
+
+@attrs.define
+class ServerMemory:
+    """What a server taught about itself; shared by all its conversations (T44)."""
+
+    epsv: bool = True
+    """False once EPSV was rejected."""
+    eprt: bool = True
+    foreign: bool = False
+    """True once a 227 of its named another host: told once."""
+
+
+def _plain(address: Address) -> Address:
+    return Address(unmapped(address.host), address.port)
+
+
+@attrs.frozen(kw_only=True)
+class Circumstances:
+    """Who the two ends are and what is allowed between them.
+
+    Addresses are IP addresses; IPv4 in IPv6's clothes is made plain.
+    """
+
+    client: Address = attrs.field(converter=_plain)
+    """The client's end of its control connection."""
+    client_local: Address = attrs.field(converter=_plain)
+    """Our end of it: what the client reached."""
+    server: Address = attrs.field(converter=_plain)
+    """The server's end of its control connection: data connections go to this host only."""
+    server_local: Address = attrs.field(converter=_plain)
+    """Our end of it: what PORT and EPRT tell the server."""
+    rules: FtpRules
+    memory: ServerMemory = attrs.field(factory=ServerMemory)
+    session: str = ""
+    """Names for the facts."""
+    server_name: str = ""
+    frontend: str = ""
+
+    @property
+    def client_family(self) -> Family:
+        """The family of the client's data channels."""
+        return family(self.client.host)
+
+    @property
+    def server_family(self) -> Family:
+        """The family of the server's data channels."""
+        return family(self.server.host)
+
+    @property
+    def advertised(self) -> str:
+        """The address in a 227 reply to this client."""
+        return advertised(self.rules, self.client.host, self.client_local.host)
+
+    def permits(self, host: str) -> bool:
+        """Whether PORT and EPRT may name a host that is not the client (FXP): a configured one,
+        and never ourselves by whatever name."""
+        address = ip(host)
+        ours = (ip(self.client_local.host), ip(self.server_local.host))
+        if address.is_loopback or address.is_unspecified or address in ours:
+            return False
+        peers = self.rules.allowed_peers
+        return any(address.version == net.version and address in net for net in peers)
+
+
+def advertised(rules: FtpRules, client: str, reached: str) -> str:
+    """The address to name to a client: the entry of the smallest network it is in, else the
+    `default` entry, else the address that it reached."""
+    address = ip(client)
+    networks = [
+        (network, host)
+        for network, host in ((_network(name), host) for name, host in rules.advertise.items())
+        if network is not None and address.version == network.version and address in network
+    ]
+    if networks:
+        return max(networks, key=lambda entry: entry[0].prefixlen)[1]
+    return rules.advertise.get("default", reached)
+
+
+def _network(name: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    return None if name == "default" else ipaddress.ip_network(name, strict=False)

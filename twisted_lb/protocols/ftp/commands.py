@@ -1,0 +1,124 @@
+"""The client's lines, each in its turn: answered here, translated, or passed on. Sans-I/O.
+
+In: the client's bytes. Out: lines for the server, our own answers, announcements begun.
+"""
+
+from __future__ import annotations
+
+from ...errors import WireError
+from ...facts import AttackSeen
+from ...terms import MORE
+from ...wire.ftp import Command, CommandReader, Fault
+from ..actions import Side, Tell
+from .announcement import Refused, read
+from .announcer import Announcer
+from .features import FeatureList
+from .state import State
+from .turns import Exchange
+from .verbs import ANNOUNCEMENTS, REFUSED, SECRET, TRANSFERS, WEB, known
+
+_FAULTS = {
+    Fault.TOO_LONG: b"500 Line too long.",
+    Fault.FORBIDDEN: b"501 Syntax error: forbidden byte in the line.",
+}
+
+
+class Commands:
+    """The client's half of the control connection. Raises WireError when it must end."""
+
+    def __init__(self, state: State, announcer: Announcer) -> None:
+        self._state = state
+        self._announcer = announcer
+        self._reader = CommandReader()
+        self._next: Command | Fault | None = None
+        """The line whose turn has not come."""
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait, but for the next line."""
+        return self._reader.held
+
+    @property
+    def done(self) -> bool:
+        """Whether no whole line waits."""
+        return self._next is None
+
+    def feed(self, data: bytes) -> None:
+        """Bytes came."""
+        self._reader.feed(data)
+
+    def hear(self, now: float) -> None:
+        """Take lines as long as it is their turn."""
+        state = self._state
+        while not state.over:
+            self._mind_the_unknown()
+            if self._next is None:
+                item = self._reader.next()
+                if item is MORE:
+                    return
+                self._mind_the_web(item)
+                self._next = item
+            verb = self._next.verb if isinstance(self._next, Command) else b""
+            if state.half or not state.turns.may_go(verb):
+                return
+            item, self._next = self._next, None
+            self._take(item, now)
+
+    def _mind_the_web(self, item: Command | Fault) -> None:
+        if isinstance(item, Command) and item.verb in WEB and not self._state.login.done:
+            self._attack("web-request")
+            raise WireError("a web client")
+
+    def _take(self, item: Command | Fault, now: float) -> None:
+        if isinstance(item, Fault):
+            self._misunderstood(_FAULTS[item])
+        elif not known(item.verb):
+            self._misunderstood(b"500 Syntax error: no command.")
+        elif item.verb in REFUSED:
+            self._state.answer(REFUSED[item.verb])
+        elif item.verb in ANNOUNCEMENTS:
+            self._announce(item)
+        else:
+            self._pass_on(item, now)
+
+    def _pass_on(self, command: Command, now: float) -> None:
+        state, verb = self._state, command.verb
+        state.out.line(Side.SERVER, command.line)
+        if verb in TRANSFERS:
+            state.transfer(verb, command.argument, now)
+            return
+        argument = b"" if verb in SECRET else command.argument
+        features = FeatureList() if verb == b"FEAT" else None
+        state.turns.sent(Exchange(verb, argument, now, features=features))
+
+    def _announce(self, command: Command) -> None:
+        state = self._state
+        if not state.login.done:  # no port is opened for a stranger (attack 19)
+            state.answer(b"530 Log in with USER and PASS first.")
+            return
+        wish = read(command, state.about)
+        if isinstance(wish, Refused):
+            if wish.bounce:
+                self._attack("bounce")
+            state.answer(wish.reply)
+        elif wish.only_epsv:
+            state.only_epsv = True
+            state.answer(b"200 EPSV ALL accepted.")
+        elif state.only_epsv and command.verb != b"EPSV":
+            state.answer(b"503 Only EPSV after EPSV ALL.")
+        else:
+            self._announcer.begin(command.verb, wish)
+
+    def _misunderstood(self, reply: bytes) -> None:
+        self._state.answer(reply)
+        self._state.login.misunderstood()
+
+    def _mind_the_unknown(self) -> None:
+        """Whoever has said too many unknown things before a login is no FTP client (attack 4)."""
+        if self._state.login.unknown >= self._state.about.rules.unknown_commands:
+            self._attack("unknown-commands")
+            raise WireError("too many unknown commands")
+
+    def _attack(self, kind: str) -> None:
+        about = self._state.about
+        self._state.out.do(Tell(AttackSeen(kind, about.frontend, about.client)))

@@ -1,0 +1,281 @@
+"""Data channels of one control connection: which leg is dialled when, and what was moved. Sans-I/O.
+
+In: what was announced, the transfers that use it, what became of the legs. Out: Dial, Release,
+Abort, and one TransferEnded for each transfer.
+
+Rules:
+- A server that listens is dialled when the client's leg stands, or, when the client listens, as
+  soon as a transfer was asked for.
+- A client that listens is dialled when the server has accepted the transfer and its own leg
+  stands: before that we would knock at ports for anybody who asks (T47).
+- When a leg cannot be had the other is aborted, so that the server ends the transfer by itself
+  (T23). A server that still waits for us to come is knocked at: connected, and reset.
+- A new announcement replaces the former one (T3); a joined channel goes on to its end.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from ...facts import TransferEnded
+from ...terms import Address, Ending
+from ..actions import Abort, Dial, Release, SetAlarm, Side, Tell
+from .circumstances import Circumstances
+from .outbox import Outbox
+
+CHANNELS_MOST: Final = 16
+"""Of one control connection at once: somebody who never reads would collect descriptors."""
+TRANSFER_ALARM: Final = "transfer"
+"""A server that lost its data leg and says nothing is not waited for any longer."""
+
+
+class Stand(enum.Enum):
+    """How far a leg is."""
+
+    IDLE = enum.auto()
+    """To be dialled, when its time comes."""
+    COMING = enum.auto()
+    """Listened for, or being dialled."""
+    STANDS = enum.auto()
+
+
+@attrs.define(eq=False)
+class Leg:
+    """One leg of a data channel."""
+
+    target: Address | None = None
+    """Where it is dialled; None: it is listened for."""
+    stand: Stand = Stand.COMING
+
+
+def dialled(target: Address) -> Leg:
+    """A leg that will be dialled."""
+    return Leg(target, Stand.IDLE)
+
+
+@attrs.define(eq=False)
+class Transfer:
+    """One transfer command that the server was sent."""
+
+    user: str
+    command: str
+    path: str
+    begun: float
+    started: bool = False
+    """Its 1xx came, or what amounts to it."""
+    given_up: bool = False
+    """The client was answered by us; what the server still says of it is dropped."""
+    reply: int = 0
+    """The server's final code; 0 until it comes."""
+    channel: DataChannel | None = None
+    """Its data channel, until that has ended."""
+    failed: Ending | None = None
+    """Why its data channel could not be had."""
+    ending: Ending = "done"
+    """How its data channel ended."""
+    bytes: int = 0
+
+
+@attrs.define(eq=False)
+class DataChannel:
+    """One announced data channel."""
+
+    number: int
+    client: Leg = attrs.field(factory=Leg)
+    server: Leg = attrs.field(factory=Leg)
+    transfer: Transfer | None = None
+    """The last transfer that uses it, until that is told."""
+    failed: Ending | None = None
+    """Why it can never be joined; it stays announced so that a transfer fails properly."""
+
+    @property
+    def joined(self) -> bool:
+        """Whether both legs stand."""
+        return self.client.stand is self.server.stand is Stand.STANDS
+
+    @property
+    def undecided(self) -> bool:
+        """Whether bytes may have left one end without anybody at the other (T5)."""
+        return self.failed is None and not self.joined and self.server.stand is not Stand.IDLE
+
+    def due(self) -> Iterator[Dial]:
+        """The legs whose time to be dialled has come."""
+        transfer, client, server = self.transfer, self.client, self.server
+        wanted = transfer is not None and not transfer.reply
+        if server.target is not None and server.stand is Stand.IDLE:
+            if client.stand is Stand.STANDS or (client.target is not None and wanted):
+                server.stand = Stand.COMING
+                yield Dial(self.number, Side.SERVER, server.target)
+        elif client.target is not None and client.stand is Stand.IDLE:
+            accepted = transfer is not None and wanted and transfer.started
+            if accepted and server.stand is Stand.STANDS:
+                client.stand = Stand.COMING
+                yield Dial(self.number, Side.CLIENT, client.target)
+
+
+class Channels:
+    """All data channels of one control connection."""
+
+    def __init__(self, about: Circumstances, out: Outbox) -> None:
+        self._about = about
+        self._out = out
+        self._count = 0
+        self._living: dict[int, DataChannel] = {}
+        self._knocks: set[int] = set()
+        self._announced: DataChannel | None = None
+        self._over = False
+
+    # -- announcements ------------------------------------------------------------------------
+
+    def replace(self) -> DataChannel | None:
+        """A fresh channel instead of the one announced before; None when there are too many."""
+        self.release()
+        if len(self._living) >= CHANNELS_MOST:
+            return None
+        channel = DataChannel(self._draw())
+        self._living[channel.number] = channel
+        return channel
+
+    def announce(self, channel: DataChannel, transfer: Transfer | None) -> None:
+        """The client was told of it. A transfer that has none yet gets this one (T26)."""
+        self._announced = channel
+        if transfer is not None and transfer.channel is None and not transfer.failed:
+            self.use(transfer)
+
+    def drop(self, channel: DataChannel) -> None:
+        """The announcement came to nothing."""
+        if self._living.pop(channel.number, None) is not None:
+            self._out.do(Release(channel.number))
+
+    def release(self) -> None:
+        """Forget what is announced; what is joined goes on."""
+        channel, self._announced = self._announced, None
+        if channel is None or channel.joined:
+            return
+        if channel.transfer is not None:
+            self._part(channel.transfer)
+        self.drop(channel)
+
+    def _draw(self) -> int:
+        self._count += 1
+        return self._count
+
+    # -- transfers ----------------------------------------------------------------------------
+
+    def use(self, transfer: Transfer) -> None:
+        """A transfer was sent to the server: what is announced is for it."""
+        channel = self._announced
+        if channel is None:
+            return
+        before, channel.transfer, transfer.channel = channel.transfer, transfer, channel
+        if before is not None:  # MODE B or C: one channel for many; bytes are the last one's (T6)
+            before.channel = None
+            self._tell(before, transfer.begun)
+        if channel.failed is not None:
+            self._fail(channel, transfer)
+        else:
+            self._advance(channel)
+
+    def started(self, transfer: Transfer) -> None:
+        """The server has accepted it."""
+        transfer.started = True
+        if transfer.channel is not None:
+            self._advance(transfer.channel)
+
+    def conclude(self, transfer: Transfer, code: int, now: float) -> None:
+        """The server's final reply to it came."""
+        transfer.reply = code
+        channel = transfer.channel
+        if transfer.failed is not None:
+            self._out.do(SetAlarm(TRANSFER_ALARM, None))
+            if channel is self._announced:
+                self._announced = None
+        elif channel is not None and channel.joined and transfer.started:
+            return
+        self._part(transfer)
+        self._tell(transfer, now)
+
+    def _part(self, transfer: Transfer) -> None:
+        if transfer.channel is not None:
+            transfer.channel.transfer = None
+            transfer.channel = None
+
+    def _tell(self, transfer: Transfer, now: float) -> None:
+        about = self._about
+        fact = TransferEnded(
+            session=about.session,
+            user=transfer.user,
+            server=about.server_name,
+            command=transfer.command,
+            path=transfer.path,
+            bytes=transfer.bytes,
+            seconds=now - transfer.begun,
+            ending=transfer.failed or transfer.ending,
+            reply=transfer.reply,
+        )
+        self._out.do(Tell(fact))
+
+    # -- what became of the legs --------------------------------------------------------------
+
+    def connected(self, number: int, side: Side) -> None:
+        """A leg stands."""
+        if number in self._knocks:
+            self._knocks.discard(number)
+            self._out.do(Abort(number))
+            return
+        channel = self._living[number]
+        leg = channel.client if side is Side.CLIENT else channel.server
+        leg.stand = Stand.STANDS
+        self._advance(channel)
+
+    def failed(self, number: int, word: Ending) -> None:
+        """A leg could not be had, or stood and broke before the other came."""
+        if number in self._knocks:
+            self._knocks.discard(number)
+            return
+        channel = self._living.pop(number)
+        channel.failed = word
+        self._out.do(Abort(number))
+        if channel.transfer is not None:
+            self._fail(channel, channel.transfer)
+
+    def transferred(self, number: int, ending: Ending, count: int, now: float) -> None:
+        """A joined channel ended."""
+        channel = self._living.pop(number)
+        if channel is self._announced:
+            self._announced = None
+        transfer = channel.transfer
+        if transfer is not None:
+            self._part(transfer)
+            transfer.ending, transfer.bytes = ending, count
+            if transfer.reply or self._over:
+                self._tell(transfer, now)
+
+    def finish(self, word: Ending, transfer: Transfer | None, now: float) -> None:
+        """The conversation is over; `transfer` has no final reply yet. Joined channels go on."""
+        self._over = True
+        self._announced = None
+        for channel in [each for each in self._living.values() if not each.joined]:
+            self.drop(channel)
+        for number in sorted(self._knocks):
+            self._out.do(Release(number))
+        if transfer is not None and (transfer.channel is None or not transfer.channel.joined):
+            transfer.ending = word
+            self._tell(transfer, now)
+
+    def _advance(self, channel: DataChannel) -> None:
+        for dial in channel.due():
+            self._out.do(dial)
+
+    def _fail(self, channel: DataChannel, transfer: Transfer) -> None:
+        """Make the server end a transfer whose channel will never be joined."""
+        transfer.failed = channel.failed
+        self._out.do(SetAlarm(TRANSFER_ALARM, self._about.rules.data_timeout))
+        target = channel.server.target
+        if target is not None and channel.server.stand is Stand.IDLE:
+            self._knocks.add(self._draw())
+            self._out.do(Dial(self._count, Side.SERVER, target))

@@ -1,0 +1,153 @@
+"""The server's lines: whose they are, what the client gets of them, what follows. Sans-I/O.
+
+In: the server's bytes. Out: lines for the client; turns taken, transfers started and concluded.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...errors import WireError
+from ...terms import MORE
+from ...wire.ftp import ReplyLine, ReplyReader
+from ..actions import Side
+from .announcement import CANNOT_OPEN
+from .announcer import Announcer
+from .data import Transfer
+from .state import State, text
+from .turns import Exchange, Owner
+
+_ADDRESS_CODES: Final = frozenset({227, 228, 229})
+
+
+class Replies:
+    """The server's half of the control connection. Raises WireError when it must end."""
+
+    def __init__(self, state: State, announcer: Announcer) -> None:
+        self._state = state
+        self._announcer = announcer
+        self._reader = ReplyReader()
+        self._owner: Owner = None
+        """Whose the current reply is."""
+        self._parked: ReplyLine | None = None
+        """The first line of a transfer's success, while its bytes may still be lost."""
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait, but for a parked line."""
+        return self._reader.held
+
+    @property
+    def done(self) -> bool:
+        """Whether no whole line waits."""
+        return self._parked is None
+
+    def feed(self, data: bytes) -> None:
+        """Bytes came."""
+        self._reader.feed(data)
+
+    def finish(self) -> None:
+        """No more will come."""
+        self._reader.finish()
+
+    def hear(self, now: float) -> None:
+        """Take lines as long as the client may have them."""
+        while not self._state.over:
+            line = self._parked or self._reader.next()
+            if line is MORE:
+                return
+            if line.opens:
+                self._owner = self._state.turns.whose(line.code)
+                if self._too_early(line):
+                    self._parked = line
+                    return
+                self._parked = None
+            self._take(line, now)
+
+    def _too_early(self, line: ReplyLine) -> bool:
+        """Whether it tells of a success whose bytes may still be lost (T5)."""
+        transfer = self._owner
+        if not isinstance(transfer, Transfer) or line.code // 100 != 2 or transfer.given_up:
+            return False
+        if not transfer.started:  # a server that says no 1xx has accepted it all the same
+            self._state.channels.started(transfer)
+        return transfer.channel is not None and transfer.channel.undecided
+
+    def _take(self, line: ReplyLine, now: float) -> None:
+        state, shown = self._state, self._shown(line)
+        for each in shown:
+            state.out.line(Side.CLIENT, each)
+        if line.final:
+            state.half = 0
+            if shown:
+                state.last = line.code
+            self._answered(line, now)
+        elif shown and line.code:
+            state.half = line.code
+
+    def _shown(self, line: ReplyLine) -> list[bytes]:
+        """What the client gets."""
+        owner = self._owner if line.code else None
+        if isinstance(owner, Transfer):
+            if owner.given_up:
+                return []
+            if owner.failed is not None and line.code // 100 == 2:
+                return [CANNOT_OPEN] if line.final else []
+        elif owner is not None:
+            if owner.steps is not None:
+                return []
+            if owner.features is not None:
+                return owner.features.take(line)
+        return self._guarded(line, owner) if line.code in _ADDRESS_CODES else [line.line]
+
+    def _guarded(self, line: ReplyLine, owner: Owner) -> list[bytes]:
+        """An address that was not asked for would lead the client past us (T45, attack 22)."""
+        if not isinstance(owner, Exchange):
+            raise WireError("an address that was not asked for")
+        return [b"502 Command not implemented."] if line.final else []
+
+    def _answered(self, line: ReplyLine, now: float) -> None:
+        """The last line of a reply came."""
+        owner, under_way = self._owner, line.code // 100 == 1
+        if isinstance(owner, Transfer):
+            if under_way:
+                self._state.channels.started(owner)
+            else:
+                self._concluded(owner, line.code, now)
+        elif owner is not None:
+            if under_way:
+                self._accepted(owner, line.code)
+            elif owner.steps is not None:
+                self._announcer.step(line)
+            else:
+                self._state.turns.answered(owner)
+                self._follows(owner, line.code, now)
+
+    def _concluded(self, transfer: Transfer, code: int, now: float) -> None:
+        self._state.turns.transferred()
+        self._state.channels.conclude(transfer, code, now)
+
+    def _accepted(self, exchange: Exchange, code: int) -> None:
+        """A command that we did not know for a transfer is one when the server says so."""
+        turns = self._state.turns
+        if code in (125, 150) and turns.transfer is None and exchange.steps is None:
+            turns.answered(exchange)
+            transfer = self._state.transfer(exchange.verb, exchange.argument, exchange.sent)
+            self._state.channels.started(transfer)
+
+    def _follows(self, exchange: Exchange, code: int, now: float) -> None:
+        """What a command's final reply changes on our side."""
+        state = self._state
+        user = text(exchange.argument) if exchange.verb == b"USER" else ""
+        state.login.answered(exchange.verb, user, code)
+        if code // 100 != 2:
+            return
+        if exchange.verb == b"QUIT":
+            state.quit = True
+        elif exchange.verb == b"REIN":
+            state.only_epsv = False
+            state.channels.release()
+        elif exchange.verb == b"ABOR":
+            if code == 225 and state.turns.transfer is not None:
+                self._concluded(state.turns.transfer, code, now)
+            state.channels.release()

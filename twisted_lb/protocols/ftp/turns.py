@@ -1,0 +1,116 @@
+"""Which commands wait for the server's answer, and whose answer a reply is. Sans-I/O.
+
+In: what was sent to the server, the codes it answers. Out: whether one more may be sent, whose
+reply this is.
+
+Rules:
+- One command waits at a time; the next one waits here (T20).
+- A transfer does not stop the others: with its 1xx it steps aside, and before that ABOR, STAT,
+  NOOP and QUIT overtake it (T15, T16, T30). One transfer at a time.
+- While a transfer and a command wait, the code tells whose the reply is: `verbs.ends_transfer`.
+  Where that guesses wrong a command is sent a moment early; the client gets every reply in the
+  order the server sent them, whoever they belong to.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+import attrs
+
+from .announcement import Steps
+from .data import Transfer
+from .features import FeatureList
+from .verbs import OVERTAKING, TRANSFERS, ends_transfer
+
+WAITING_MOST: Final = 8
+"""Commands that overtook a transfer and have no answer yet."""
+
+GREETING: Final = b""
+"""The verb of what the server says unasked, first of all."""
+
+
+@attrs.define(eq=False)
+class Exchange:
+    """One command that waits for its final reply; a transfer has a Transfer instead."""
+
+    verb: bytes
+    argument: bytes = attrs.field(default=b"", repr=False)
+    """Empty for PASS and ACCT: a password is passed on and forgotten."""
+    sent: float = 0.0
+    steps: Steps | None = attrs.field(default=None, repr=False)
+    """An announcement: the replies are its own, not the client's."""
+    features: FeatureList | None = attrs.field(default=None, repr=False)
+    asked: bool = True
+    """False while an announcement waits for a listener and not for the server."""
+    may_be_answered: bool = False
+    """An ABOR after the transfer's end: some servers say 226 once for both."""
+
+
+Owner = Transfer | Exchange | None
+
+
+class Turns:
+    """The commands under way on one control connection."""
+
+    def __init__(self) -> None:
+        self.transfer: Transfer | None = None
+        self._waiting: deque[Exchange] = deque([Exchange(GREETING)])
+
+    @property
+    def quiet(self) -> bool:
+        """Whether the server owes nothing."""
+        return self.transfer is None and not self._waiting
+
+    @property
+    def _expected(self) -> Exchange | None:
+        """The command whose reply is next."""
+        return self._waiting[0] if self._waiting and self._waiting[0].asked else None
+
+    def may_go(self, verb: bytes) -> bool:
+        """Whether a command may be sent, or answered by us, now."""
+        transfer, overtakes = self.transfer, verb in OVERTAKING
+        if verb in TRANSFERS and transfer is not None:
+            return False
+        if not self._waiting:
+            return transfer is None or transfer.started or overtakes
+        if self._waiting[0].may_be_answered and len(self._waiting) == 1:
+            return True
+        return (
+            transfer is not None
+            and overtakes
+            and len(self._waiting) < WAITING_MOST
+            and all(exchange.verb in OVERTAKING for exchange in self._waiting)
+        )
+
+    def sent(self, exchange: Exchange) -> None:
+        """A command was sent to the server."""
+        self._waiting.append(exchange)
+
+    def answered(self, exchange: Exchange) -> None:
+        """Its final reply came."""
+        self._waiting.remove(exchange)
+
+    def transferred(self) -> None:
+        """The transfer's final reply came."""
+        self.transfer = None
+        for exchange in self._waiting:
+            exchange.may_be_answered = exchange.verb == b"ABOR"
+
+    def whose(self, code: int) -> Owner:
+        """Whose reply begins with this code; None: nobody asked."""
+        transfer = self.transfer
+        if transfer is None:
+            self._skip_answered(code)
+            return self._expected
+        head = self._expected
+        if head is None or code // 100 == 1:
+            return transfer
+        return transfer if ends_transfer(code, head.verb, transfer.started) else head
+
+    def _skip_answered(self, code: int) -> None:
+        """Stop waiting for an ABOR when the reply is plainly that of the command after it."""
+        ours = code in (225, 226) or code // 100 in (4, 5)
+        if len(self._waiting) > 1 and self._waiting[0].may_be_answered and not ours:
+            self._waiting.popleft()
