@@ -1,0 +1,16 @@
+#!/bin/sh
+# Builds the sdist and from it the wheel, installs it into an empty environment, runs it from /.
+set -eu
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+.venv/bin/python -m build --outdir "$work/dist" . >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+python3=$(readlink -f .venv/bin/python)
+"$python3" -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check \
+    --constraint constraints.txt "$work"/dist/*.whl
+cp examples/ftp-farm.toml "$work/lb.toml"
+cd /
+"$work/venv/bin/twistd" --help | grep -q lb-proxy
+"$work/venv/bin/twist" lb-proxy --config "$work/lb.toml" --check
+"$work/venv/bin/twistd" lb-proxy --config "$work/lb.toml" --check
+echo "the wheel works from /"
