@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError
-from twisted.logger import globalLogPublisher
 
 from twisted_lb.config.settings import Check
 from twisted_lb.health import probes
 from twisted_lb.health.agent import Words
 
+from .conftest import Errors
 from .visits import Server
 
 TCP = Check(type="tcp", timeout=3.0)
@@ -117,18 +117,14 @@ class TestEveryCheck:
         assert not server.reactor.getDelayedCalls()
 
     def test_our_own_fault_is_logged_and_counts_as_failed(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch, clean_reactor: Errors
     ) -> None:
         async def broken(visit: object, target: object) -> Any:
             raise RuntimeError("a bug")
 
         monkeypatch.setattr(probes, "PROBES", {"tcp": broken})
-        logged: list[dict[str, Any]] = []
-        globalLogPublisher.addObserver(logged.append)
-        try:
-            server = Server(TCP)
-            server.accept()
-        finally:
-            globalLogPublisher.removeObserver(logged.append)
+        server = Server(TCP)
+        server.accept()
         assert server.verdict() == (False, "connect: internal error")
-        assert [str(event["log_failure"].value) for event in logged] == ["a bug"]
+        assert ["a bug" in traceback for traceback in clean_reactor.seen] == [True]
+        clean_reactor.seen.clear()
