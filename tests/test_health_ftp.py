@@ -100,14 +100,14 @@ class TestGreeting:
         server.accept()
         server.send(b"220 rea")
         server.close()
-        assert server.verdict() == (False, "greeting: it closed the connection within a reply")
+        assert server.verdict() == (False, "greeting: it closed the connection")
 
     def test_a_line_without_end_is_cut_off(self) -> None:
         """Attack 22."""
         server = Server(GREET)
         server.accept()
-        server.send(b"220 " + b"x" * 5000)
-        assert server.verdict() == (False, "greeting: a line of more than 4096 bytes")
+        server.send(b"220 " + b"x" * 70_000)
+        assert server.verdict() == (False, "greeting: it said more than 65536 bytes")
 
     def test_a_reply_without_end_is_cut_off(self) -> None:
         """Attack 22."""
@@ -236,11 +236,11 @@ class TestData:
         server = logged_in()
         server.hears("EPSV")
         server.say(reply)
-        assert bye(server) == (False, f"EPSV: names no port: {reply}")
+        assert bye(server) == (False, "EPSV: no port")
 
     def test_a_227_without_a_port(self) -> None:
         server = logged_in()
         server.say("502 no")
         server.hears("EPSV\r\nPASV")
         server.say("227 Entering")
-        assert bye(server) == (False, "PASV: names no port: 227 Entering")
+        assert bye(server) == (False, "PASV: no six numbers")

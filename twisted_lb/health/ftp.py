@@ -6,16 +6,15 @@ to the host of the control connection whatever a 227 says (attack 5). QUIT in an
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import attrs
 
+from ..terms import MORE
+from ..wire.ftp import ReplyLine, ReplyReader
+from ..wire.ftpaddress import parse_227, parse_229
 from .target import Outcome, Target
 from .visit import Failed, Visit
-
-LINE_CAP: Final = 4096
-"""Bytes of one line of a reply, its end included."""
 
 QUOTED: Final = 200
 """Bytes of a server's own words that a reason quotes."""
@@ -23,17 +22,17 @@ QUOTED: Final = 200
 
 @attrs.frozen
 class Reply:
-    """One whole reply; of several lines, the last one's text."""
+    """One whole reply; of several lines, the last one."""
 
     code: int
-    text: str
+    line: bytes
 
     def __str__(self) -> str:
-        return f"{self.code} {self.text}"
+        return self.line[:QUOTED].decode("utf-8", "backslashreplace")
 
 
 async def ask_ftp(visit: Visit, target: Target) -> Outcome:
-    """Go as far as the check says. Raises Failed."""
+    """Go as far as the check says. Raises Failed, WireError."""
     control = _Control(visit)
     greeting = await control.greeting()
     visit.farewell = b"QUIT\r\n"
@@ -50,6 +49,7 @@ class _Control:
 
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
+        self._reader = ReplyReader()
 
     async def greeting(self) -> Reply:
         """A 220; a 120 promises one, within the same deadline."""
@@ -82,7 +82,7 @@ class _Control:
             _expect(final, 226, 250)
 
     async def ask(self, command: str, *wanted: int) -> Reply:
-        """Send a command; its reply, if it is one of those wanted. Raises Failed."""
+        """Send a command; its reply, if it is one of those wanted."""
         self._visit.stage = command.partition(" ")[0]
         self._send(command)
         return _expect(await self._reply(), *wanted)
@@ -93,10 +93,7 @@ class _Control:
         reply = await self._reply()
         if reply.code != 229:
             reply = await self.ask("PASV", 227)
-        port = _extended_port(reply.text) if reply.code == 229 else _port(reply.text)
-        if not 0 < port < 65536:
-            raise Failed(f"names no port: {reply}")
-        return port
+        return parse_229(reply.line) if reply.code == 229 else parse_227(reply.line).port
 
     # -- lines --------------------------------------------------------------------------------
 
@@ -104,33 +101,20 @@ class _Control:
         self._visit.send(f"{command}\r\n".encode())
 
     async def _reply(self) -> Reply:
-        first = line = await self._line()
-        if re.match(r"[1-5][0-9][0-9]([ -]|$)", first) is None:
-            raise Failed(f"not an FTP reply: {first!r}")
-        while first[3:4] == "-" and not line.startswith(f"{first[:3]} "):
+        line = await self._line()
+        while not line.final:
+            if not line.code:
+                raise Failed(f"not an FTP reply: {str(Reply(0, line.line))!r}")
             line = await self._line()
-        return Reply(int(first[:3]), line[4:])
+        return Reply(line.code, line.line)
 
-    async def _line(self) -> str:
-        line = await self._visit.line(LINE_CAP)
-        if not line.endswith(b"\n"):
-            raise Failed("it closed the connection within a reply")
-        return line[:QUOTED].decode("utf-8", "backslashreplace").rstrip("\r\n")
+    async def _line(self) -> ReplyLine:
+        while (line := self._reader.next()) is MORE:
+            self._reader.feed(await self._visit.more())
+        return line
 
 
 def _expect(reply: Reply, *wanted: int) -> Reply:
     if reply.code not in wanted:
         raise Failed(str(reply))
     return reply
-
-
-def _extended_port(text: str) -> int:
-    """The port of a 229 reply (RFC 2428); 0 when there is none."""
-    found = re.search(r"\((.)\1\1([0-9]{1,5})\1\)", text)
-    return int(found[2]) if found else 0
-
-
-def _port(text: str) -> int:
-    """The port of a 227 reply, its host left unread; 0 when there is none."""
-    found = re.search(r"(?:[0-9]{1,3},){4}([0-9]{1,3}),([0-9]{1,3})", text)
-    return int(found[1]) * 256 + int(found[2]) if found else 0

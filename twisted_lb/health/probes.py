@@ -12,6 +12,7 @@ from typing import Final
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.logger import Logger
 
+from ..errors import WireError
 from ..reactors import Reactor
 from ..terms import Address
 from ..tls import ClientHandshake, Untrusted
@@ -22,7 +23,7 @@ from .target import Outcome, Target
 from .visit import Failed, Visit
 
 Ask = Callable[[Visit, Target], Awaitable[Outcome]]
-"""What is asked over a connection that stands. Raises Failed."""
+"""What is asked over a connection that stands. Raises Failed, WireError."""
 
 
 class Prober:
@@ -52,7 +53,7 @@ class Prober:
             return await asking
         except TimeoutError:
             return Outcome(False, f"{visit.stage}: no answer in {target.check.timeout:g} s")
-        except Failed as why:
+        except (Failed, WireError) as why:
             return Outcome(False, f"{visit.stage}: {why}")
         except CancelledError:
             raise

@@ -91,6 +91,15 @@ class Visit:
         """Say this."""
         self._line.transport.write(data)
 
+    async def more(self) -> bytes:
+        """What came since the last time, at least one byte. Raises Failed when nothing will."""
+        while not self._fresh:
+            if self._ended:
+                raise Failed(self._ended)
+            await self._event()
+        fresh, self._fresh = bytes(self._fresh), bytearray()
+        return fresh
+
     async def line(self, cap: int) -> bytes:
         """One line with its end; without one only when the connection ended there.
 
