@@ -111,7 +111,8 @@ class FrontendTimeout:
     pin: float = 30.0
     """From the opening until the connection is joined to a server."""
     idle: float | None = None
-    """None: the protocol's own default (ftp 15 minutes, opaque and terminal never)."""
+    """None: never. With a group, its `idle` counts instead; without one, `load` gives this value
+    to the frontend's own group, and 15 minutes to ftp frontends where nothing is written."""
 
 
 @attrs.frozen
@@ -160,6 +161,7 @@ class Frontend:
     group: str = ""
     """The group of connections that match no route; empty: those are refused."""
     role: Role = "any"
+    """One that each of its groups declares; an ftp frontend's is `control`."""
     routes: tuple[SniRoute, ...] = ()
     tls: FrontendTls = FrontendTls()
     proxy: ProxyIn = ProxyIn()

@@ -1,0 +1,55 @@
+"""How tests of the configuration speak: a text in, what is wrong with it out."""
+
+from __future__ import annotations
+
+from twisted_lb.config.load import load
+from twisted_lb.config.tables import NO_PLUGINS, Plugins
+from twisted_lb.errors import ConfigurationError, Problem
+
+BACKEND = """
+[[backend]]
+name = "pool"
+server = [{ name = "a", host = "10.0.0.1" }]
+"""
+
+FRONTEND = """
+[[frontend]]
+name = "web"
+listen = "*:80"
+backend = "pool"
+"""
+
+FTP = """
+[[frontend]]
+name = "ftp"
+listen = "*:21"
+protocol = "ftp"
+backend = "pool"
+"""
+
+GROUPED = """
+[[frontend]]
+name = "web"
+listen = "*:80"
+group = "site"
+
+[group.site]
+backend = "pool"
+"""
+
+
+def problems(text: str, plugins: Plugins = NO_PLUGINS) -> tuple[Problem, ...]:
+    """What `load` finds wrong; nothing when it is right."""
+    try:
+        load(text, "lb.toml", plugins=plugins)
+    except ConfigurationError as error:
+        return error.problems
+    return ()
+
+
+def wrong(text: str, plugins: Plugins = NO_PLUGINS) -> dict[str, str]:
+    """The message for each path; asserts that no path has two."""
+    found = problems(text, plugins)
+    messages = {problem.path: problem.message for problem in found}
+    assert len(messages) == len(found), found
+    return messages

@@ -1,0 +1,107 @@
+"""A configuration is loaded whole, or refused with everything that is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.configs import BACKEND, FRONTEND, problems
+from twisted_lb.config.load import files, load, names
+from twisted_lb.config.settings import Backend, Check, RoleRule, ServerRule, Settings, SniRoute
+from twisted_lb.errors import ConfigurationError
+from twisted_lb.terms import Address
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def example(name: str) -> Settings:
+    return load((EXAMPLES / name).read_text(), name)
+
+
+def test_the_ftp_farm() -> None:
+    settings = example("ftp-farm.toml")
+    (frontend,) = settings.frontends
+    assert frontend.listen == (Address("*", 21),)
+    assert (frontend.group, frontend.role, frontend.timeout.idle) == ("ftp", "control", 900.0)
+    assert frontend.ftp.passive_ports == (40000, 40999)
+    assert frontend.ftp.advertise == {"default": "203.0.113.7", "10.0.0.0/8": "10.0.0.5"}
+    assert list(settings.groups["ftp"].roles) == ["control", "data"]
+    servers = settings.backends["ftp-servers"].servers
+    assert [(s.name, s.weight, s.maxconn) for s in servers] == [
+        ("a", 100, None),
+        ("b", 100, None),
+        ("c", 50, 500),
+    ]
+
+
+def test_the_opaque_gateway() -> None:
+    settings = example("opaque-gateway.toml")
+    group = settings.groups["proxy-ftp"]
+    assert group.roles == {
+        "control": RoleRule(principal=True),
+        "data": RoleRule(server_port=(32000, 32099)),
+        "notification": RoleRule(),
+    }
+    assert [(f.role, len(f.listen)) for f in settings.frontends if f.group == group.name] == [
+        ("control", 1),
+        ("data", 100),
+        ("notification", 1),
+    ]
+    assert settings.groups["terminals"].idle is None
+    assert settings.limits.drain == 300.0
+
+
+def test_routes_by_name() -> None:
+    settings = example("sni.toml")
+    (frontend,) = settings.frontends
+    assert frontend.group == ""
+    assert frontend.routes == (
+        SniRoute("tls/web", ("www.example.com",)),
+        SniRoute("tls/mail", ("*.mail.example.com", "mail.example.com"), ("imap", "smtp")),
+        SniRoute("apps", ("*.apps.example.com",)),
+    )
+    assert settings.groups["tls/web"].roles == {"any": RoleRule(server_port=443)}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"), [("a = 1\nb =\n", 2), ('a = 1\nb = """', 2), ("a = 1\na = 2\n", 2)]
+)
+def test_what_is_not_toml_is_told_with_its_line(text: str, line: int) -> None:
+    (problem,) = problems(text)
+    assert (problem.path, problem.line) == ("", line)
+    assert problem.message.startswith("is not TOML: ")
+
+
+def test_a_number_of_a_thousand_digits_is_refused() -> None:
+    (problem,) = problems("a = " + "9" * 5000)
+    assert problem.message.startswith("is not TOML: ")
+
+
+def test_nesting_without_end_is_refused() -> None:
+    (problem,) = problems("a = " + "[" * 100_000)
+    assert problem.message == "is nested too deeply"
+
+
+def test_the_error_names_file_line_path_and_what_to_do() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(BACKEND + FRONTEND + "maxcon = 5", "/etc/lb.toml")
+    assert str(caught.value) == (
+        "/etc/lb.toml:10: frontend[web].maxcon: is not a key of [[frontend]]: "
+        'did you mean "maxconn"?'
+    )
+
+
+def test_the_files_that_must_be_readable() -> None:
+    settings = example("opaque-gateway.toml")
+    assert files(settings) == (
+        ("backend[security-proxies].check.ca", "/etc/twisted-lb/gateway-ca.pem"),
+    )
+    backend = Backend("pool", (), check=Check(type="ftp", user="u", password_file="/etc/p"))
+    assert files(Settings((), {}, {"pool": backend})) == (
+        ("backend[pool].check.password_file", "/etc/p"),
+    )
+
+
+def test_the_names_that_must_resolve() -> None:
+    servers = (ServerRule("a", "ftp.example.com"), ServerRule("b", "2001:db8::1"))
+    settings = Settings((), {}, {"pool": Backend("pool", servers)})
+    assert names(settings) == (("backend[pool].server[a].host", "ftp.example.com"),)

@@ -1,0 +1,64 @@
+"""TOML text → frozen Settings, or every problem at once.
+
+Sans-I/O: the caller reads the file, and asks `files` and `names` what else it should look at.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from ..errors import ConfigurationError, Problem
+from .addresses import is_address
+from .cross import cross
+from .document import settle
+from .locate import line_of_error, locate
+from .read import Found, read
+from .settings import Settings
+from .tables import NO_PLUGINS, Plugins
+
+__all__ = ["Plugins", "files", "load", "names"]
+
+
+def load(text: str, file: str, *, plugins: Plugins = NO_PLUGINS) -> Settings:
+    """The settings that `text` means; `file` is its name in messages.
+
+    Raises ConfigurationError with all problems, in the order of their lines.
+    """
+    found = Found(_parse(text, file), locate(text))
+    document = read(found, plugins)
+    cross(found, document)
+    if found.problems:
+        by_line = sorted(found.problems, key=lambda problem: problem.line or 0)
+        raise ConfigurationError(file, tuple(by_line))
+    return settle(document)
+
+
+def _parse(text: str, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        problem = Problem("", "is nested too deeply")
+    except ValueError as error:  # TOMLDecodeError, and what int() says of a thousand digits
+        problem = Problem("", f"is not TOML: {error}", line_of_error(error, text))
+    raise ConfigurationError(file, (problem,))
+
+
+def files(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Files that must be readable, each as (path of its key, name)."""
+    return tuple(
+        (f"backend[{backend.name}].check.{key}", name)
+        for backend in settings.backends.values()
+        for key in ("ca", "password_file")
+        if (name := getattr(backend.check, key))
+    )
+
+
+def names(settings: Settings) -> tuple[tuple[str, str], ...]:
+    """Host names that must resolve, each as (path of its key, name)."""
+    return tuple(
+        (f"backend[{backend.name}].server[{server.name}].host", server.host)
+        for backend in settings.backends.values()
+        for server in backend.servers
+        if not is_address(server.host)
+    )

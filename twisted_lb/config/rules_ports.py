@@ -1,0 +1,125 @@
+"""Rules of ports: nothing listens twice, data ports are apart, a check knows where to knock.
+
+Sans-I/O. Data listeners for clients stand on the address that the control connection reached, so
+that two ftp frontends on different addresses may draw from the same range.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+from collections.abc import Iterator
+from typing import Final
+
+import attrs
+
+from .addresses import runs
+from .document import WrittenFrontend
+from .locate import Path
+from .meaning import Complaint, Meaning, Member, Rule
+from .values import quote
+
+
+@attrs.frozen
+class Claim:
+    """Ports on a host that a frontend needs for itself."""
+
+    path: Path
+    """The frontend's."""
+    key: str
+    """`listen`, or the dotted key of a range for data connections."""
+    owner: str
+    host: str
+    first: int
+    last: int
+
+    @property
+    def place(self) -> Path:
+        """The key's path."""
+        return (*self.path, *self.key.split("."))
+
+
+def claims_are_apart(meaning: Meaning) -> Iterator[Complaint]:
+    """No two claims have a port in common on one address; of each two keys one clash is told."""
+    claims = [claim for path, frontend in meaning.frontends for claim in _listeners(path, frontend)]
+    claims += [claim for path, frontend in meaning.frontends for claim in _data(path, frontend)]
+    told: set[tuple[Path, Path]] = set()
+    for one, other in itertools.combinations(claims, 2):
+        pair = (one.place, other.place)
+        if _clash(one, other) and pair not in told:
+            told.add(pair)
+            first, last = max(one.first, other.first), min(one.last, other.last)
+            ports = (
+                f"port {first} also belongs"
+                if first == last
+                else f"ports {first}-{last} also belong"
+            )
+            yield Complaint(
+                other.place,
+                f"{ports} to {one.key} of frontend {quote(one.owner)}, on the same address",
+                ((*other.path, "listen"), (*other.path, "protocol"), pair[0]),
+            )
+
+
+def _listeners(path: Path, frontend: WrittenFrontend) -> Iterator[Claim]:
+    for run in runs(frontend.listen):
+        if run[0].port:
+            yield Claim(path, "listen", frontend.name, run[0].host, run[0].port, run[-1].port)
+
+
+def _data(path: Path, frontend: WrittenFrontend) -> Iterator[Claim]:
+    if frontend.protocol != "ftp":
+        return
+    hosts = {address.host: None for address in frontend.listen} or ("*",)
+    for host in hosts:
+        yield Claim(path, "ftp.passive_ports", frontend.name, host, *frontend.ftp.passive_ports)
+    if frontend.ftp.server_ports is not None:
+        yield Claim(path, "ftp.server_ports", frontend.name, "*", *frontend.ftp.server_ports)
+
+
+def _clash(one: Claim, other: Claim) -> bool:
+    if one.place == other.place and one.key != "listen":
+        return False
+    apart = one.last < other.first or other.last < one.first
+    return not apart and _same_place(one.host, other.host)
+
+
+def _same_place(one: str, other: str) -> bool:
+    """Whether two listeners on these hosts would meet; the unspecified address means all."""
+    if "*" in (one, other) or one == other:
+        return True
+    a, b = ipaddress.ip_address(one), ipaddress.ip_address(other)
+    return a.version == b.version and (a.is_unspecified or b.is_unspecified)
+
+
+def checks_know_their_port(meaning: Meaning) -> Iterator[Complaint]:
+    """Where channels go to several ports of a server, the check must be told which one to ask."""
+    for index, backend in enumerate(meaning.document.backends):
+        if backend.check.type in ("off", "agent") or backend.check.port is not None:
+            continue
+        members = [member for member in meaning.members if member.group.backend == backend.name]
+        ports = {port for member in members for port in _dialled(member)}
+        if len(ports) > 1 or 0 in ports:
+            where = f"{len(ports)} ports of a server" if len(ports) > 1 else "any port of a server"
+            yield Complaint(
+                ("backend", index, "check", "port"),
+                f"is missing: channels of this backend go to {where}; say which one to check",
+                tuple((*member.path, "listen") for member in members),
+            )
+
+
+def _dialled(member: Member) -> set[int]:
+    """The ports that a member's channels dial; 0 where that is not known beforehand."""
+    rule = member.group.roles.get(member.frontend.role)
+    if rule is None:
+        return set()
+    match rule.server_port:
+        case int(port):
+            return {port}
+        case (first, last):
+            return set(range(first, last + 1))
+    unknown = {0} if member.frontend.endpoint else set()
+    return {address.port for address in member.frontend.listen} or unknown
+
+
+RULES: Final[tuple[Rule, ...]] = (claims_are_apart, checks_know_their_port)

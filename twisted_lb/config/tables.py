@@ -1,0 +1,249 @@
+"""The tables of the configuration: which keys each has, of which kind, with which default.
+
+Sans-I/O. Derived from the classes of `document` and `settings`: a key is called as its attribute,
+in the singular where it holds tables, and its kind follows from the annotation, unless it stands
+under KINDS below.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any, Final, Literal
+
+import attrs
+
+from ..terms import ROLES
+from . import addresses as at
+from . import settings as s
+from . import values as v
+from .document import Document, WrittenFrontend, WrittenRoute
+from .locate import Path
+
+POLICIES: Final = (
+    "round-robin",
+    "least-sessions",
+    "least-connections",
+    "source-hash",
+    "random-two",
+    "first",
+)
+KEY_KINDS: Final = ("connection", "source", "proxy", "sni", "local-port")
+PROTOCOLS: Final = ("opaque", "terminal", "ftp")
+CHECKS: Final = ("off", "tcp", "tls", "ftp", "agent")
+
+LATER: Final[dict[type, frozenset[str]]] = {s.Backend: frozenset({"tls"})}
+"""Keys of tables that a later version will know."""
+
+
+@attrs.frozen
+class Plugins:
+    """Names that plugins add to those that the balancer knows by itself."""
+
+    policies: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
+    protocols: frozenset[str] = frozenset()
+
+
+NO_PLUGINS: Final = Plugins()
+
+
+@attrs.frozen(eq=False)
+class Table:
+    """One kind of TOML table."""
+
+    cls: type
+    """What it becomes."""
+    title: str
+    """Its header, as `[[frontend]]` or `[group.NAME]`."""
+    fields: tuple[Field, ...]
+
+    def __iter__(self) -> Iterator[Table]:
+        """This table and all within it."""
+        yield self
+        for field in self.fields:
+            if not isinstance(field.kind, v.Value):
+                yield from field.kind.table
+
+    @property
+    def keys(self) -> dict[str, Field]:
+        """Its fields by their keys."""
+        return {field.key: field for field in self.fields}
+
+
+@attrs.frozen(eq=False)
+class Nested:
+    """Tables within a table: `one`, an `array` of them, or a `family` of named ones."""
+
+    shape: Literal["one", "array", "family"]
+    table: Table
+    names: v.Value = v.NAME
+    """What the members of a family may be called."""
+
+    def items(self, value: Any, path: Path) -> Iterator[tuple[Any, Path]]:
+        """The tables in the value of such a key, each with its path."""
+        match self.shape:
+            case "one":
+                yield value, path
+            case "array":
+                yield from ((item, (*path, index)) for index, item in enumerate(value))
+            case _:
+                yield from ((item, (*path, name)) for name, item in value.items())
+
+
+@attrs.frozen(eq=False)
+class Field:
+    """One key of a table."""
+
+    key: str
+    attribute: str
+    kind: v.Value | Nested
+    default: Any
+    """attrs.NOTHING when it must be given."""
+
+
+@functools.cache
+def document_table(plugins: Plugins = NO_PLUGINS) -> Table:
+    """The table of the whole file."""
+    return _table(Document, "", _kinds(plugins))
+
+
+# -- kinds that no annotation tells ----------------------------------------------------------------
+
+_Kinds = dict[tuple[type, str], v.Value]
+
+
+def _kinds(plugins: Plugins) -> _Kinds:
+    """The kinds of values for the attributes whose annotation does not say enough."""
+    return KINDS | {
+        (WrittenFrontend, "protocol"): _names(PROTOCOLS, plugins.protocols, {"http"}),
+        (s.Group, "key"): v.several(
+            _names(KEY_KINDS, plugins.keys, {"carried", "tls-session", "certificate"})
+        ),
+        (s.Backend, "balance"): _names(POLICIES, plugins.policies, set()),
+    }
+
+
+def _names(own: tuple[str, ...], plugins: frozenset[str], later: set[str]) -> v.Value:
+    return v.choice(*own, *sorted(plugins), later=later - plugins)
+
+
+_ZERO: Final = v.duration(0.0)
+_DURATION: Final = v.duration(0.001)
+_COUNT: Final = v.whole(1, 10_000_000, 1000)
+
+KINDS: Final[_Kinds] = {
+    (s.Prefix, "ipv4"): v.whole(1, 32, 32),
+    (s.Prefix, "ipv6"): v.whole(1, 128, 64),
+    (s.RoleRule, "server_port"): at.SERVER_PORT,
+    (s.Group, "backend"): v.NAME,
+    (s.Group, "linger"): _ZERO,
+    (s.Group, "grace"): _ZERO,
+    (WrittenRoute, "group"): v.NAME,
+    (WrittenRoute, "backend"): v.NAME,
+    (WrittenRoute, "sni"): v.several(at.SNI),
+    (WrittenRoute, "alpn"): v.several(at.ALPN),
+    (s.FrontendTls, "mode"): v.choice("off", "pass", later={"terminate", "starttls"}),
+    (s.FtpRules, "sticky"): v.several(v.choice("source", later={"user"})),
+    (s.FtpRules, "passive_ports"): at.port_range(1024),
+    (s.FtpRules, "server_ports"): v.either(at.port_range(1024), v.word("any")),
+    (s.FtpRules, "advertise"): at.ADVERTISE,
+    (s.FtpRules, "grace"): _ZERO,
+    (WrittenFrontend, "name"): v.NAME,
+    (WrittenFrontend, "listen"): at.LISTEN,
+    (WrittenFrontend, "group"): v.NAME,
+    (WrittenFrontend, "backend"): v.NAME,
+    (WrittenFrontend, "role"): v.choice(*ROLES),
+    (WrittenFrontend, "server_port"): at.SERVER_PORT,
+    (WrittenFrontend, "user_timeout"): v.either(_DURATION, v.word("kernel")),
+    (s.Check, "type"): v.choice(*CHECKS),
+    (s.Check, "port"): v.either(at.PORT, v.word("auto")),
+    (s.Check, "name"): at.HOST,
+    (s.Check, "ca"): v.FILE,
+    (s.Check, "password_file"): v.FILE,
+    (s.Eject, "after"): v.whole(0, 1000, 3),
+    (s.ServerRule, "name"): v.NAME,
+    (s.ServerRule, "host"): at.HOST,
+    (s.ServerRule, "weight"): v.whole(0, 256, 100),
+    (s.ServerRule, "maxconn"): v.either(_COUNT, v.word("unlimited")),
+    (s.Backend, "name"): v.NAME,
+    (s.Backend, "on_down"): v.either(v.choice("end", "keep"), v.word("auto")),
+    (s.Backend, "slow_start"): _ZERO,
+    (s.Limits, "hold"): v.size(16_389, 1 << 20),  # a whole TLS record; it is held per connection
+    (s.Limits, "drain"): _ZERO,
+}
+
+# -- what the annotations tell ---------------------------------------------------------------------
+
+
+def _table(cls: type, title: str, kinds: _Kinds, without: str = "") -> Table:
+    hints = typing.get_type_hints(cls)
+    fields = (
+        _field(cls, attribute, hints[attribute.name], title, kinds)
+        for attribute in attrs.fields(cls)
+        if attribute.name != without
+    )
+    return Table(cls, title, tuple(fields))
+
+
+def _field(cls: type, attribute: Any, hint: Any, title: str, kinds: _Kinds) -> Field:
+    name, default = attribute.name, attribute.default
+    kind: v.Value | Nested | None = kinds.get((cls, name)) or _nested(hint, name, title, kinds)
+    if kind is None:
+        kind = _value(hint)
+    singular = isinstance(kind, Nested) and kind.shape != "one"
+    if isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class, whatever its stub
+        default = default.factory()
+    return Field(name.removesuffix("s") if singular else name, name, kind, default)
+
+
+def _nested(hint: Any, name: str, title: str, kinds: _Kinds) -> Nested | None:
+    """The tables that an attribute of this annotation holds, if it does."""
+    stem = f"{title.strip('[]')}.{name}".lstrip(".")
+    match typing.get_origin(hint), typing.get_args(hint):
+        case (None, _) if attrs.has(hint):
+            return Nested("one", _table(hint, f"[{stem}]", kinds))
+        case (types.GenericAlias() | type(), (item, end)) if end is Ellipsis and attrs.has(item):
+            return Nested("array", _table(item, f"[[{stem.removesuffix('s')}]]", kinds))
+        case (types.GenericAlias() | type(), (_, item)) if attrs.has(item):
+            stem = stem.removesuffix("s")
+            named = "name" in attrs.fields_dict(item)
+            member = "NAME" if named else stem.rpartition(".")[2].upper()
+            table = _table(item, f"[{stem}.{member}]", kinds, "name" if named else "")
+            return Nested("family", table, _FAMILY_NAMES[item])
+    return None
+
+
+def _value(hint: Any) -> v.Value:
+    """The kind of value that an annotation means."""
+    if hint in _PLAIN:
+        return _PLAIN[hint]
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return v.choice(*arguments)
+    if typing.get_origin(hint) is tuple:
+        return v.several(_value(arguments[0]))
+    (given,) = (argument for argument in arguments if argument is not types.NoneType)
+    return v.either(_value(given), v.word("never"))
+
+
+_FAMILY_NAMES: Final[dict[type, v.Value]] = {s.Group: v.NAME, s.RoleRule: v.choice(*ROLES)}
+
+_PLAIN: Final[dict[Any, v.Value]] = {
+    bool: v.FLAG,
+    int: _COUNT,
+    float: _DURATION,
+    str: v.TEXT,
+    s.Network: at.NETWORK,
+}
+
+
+def walk(table: Table, value: Any, path: Path = ()) -> Iterator[tuple[Any, Path]]:
+    """Every table's value within a value of this table, each with its path."""
+    yield value, path
+    for field in table.fields:
+        if isinstance(field.kind, Nested):
+            for inner, at in field.kind.items(getattr(value, field.attribute), (*path, field.key)):
+                yield from walk(field.kind.table, inner, at)
