@@ -1,9 +1,14 @@
-"""What we ask of a reactor, as one interface: time, TCP, names."""
+"""What we ask of a reactor, as one interface: time, TCP, names, the end of the process."""
 
 from __future__ import annotations
 
-from twisted.internet.interfaces import IReactorPluggableNameResolver, IReactorTCP, IReactorTime
+from twisted.internet.interfaces import (
+    IReactorCore,
+    IReactorPluggableNameResolver,
+    IReactorTCP,
+    IReactorTime,
+)
 
 
-class Reactor(IReactorTime, IReactorTCP, IReactorPluggableNameResolver):
-    """A reactor that can listen, dial, tell the time and look up names."""
+class Reactor(IReactorCore, IReactorTime, IReactorTCP, IReactorPluggableNameResolver):
+    """A reactor that runs, can listen and dial, tells the time and looks up names."""

@@ -7,10 +7,10 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from twisted.application.service import IService
-from twisted.internet import reactor
+from twisted.internet import reactor as _reactor
 from twisted.logger import Logger
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
@@ -24,6 +24,8 @@ from .observe import Counters, JsonLines, fanout, open_log
 from .service import Balancer
 
 log = Logger()
+reactor: Any = _reactor
+"""The process' own; its type is not known before it is chosen."""
 
 
 class Options(TwistedOptions):
