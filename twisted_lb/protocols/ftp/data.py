@@ -88,7 +88,7 @@ class DataChannel:
     client: Leg = attrs.field(factory=Leg)
     server: Leg = attrs.field(factory=Leg)
     transfer: Transfer | None = None
-    """The last transfer that uses it, until that is told."""
+    """The first transfer that uses it, until that is told; its bytes are counted to this one."""
     failed: Ending | None = None
     """Why it can never be joined; it stays announced so that a transfer fails properly."""
 
@@ -169,12 +169,9 @@ class Channels:
     def use(self, transfer: Transfer) -> None:
         """A transfer was sent to the server: what is announced is for it."""
         channel = self._announced
-        if channel is None:
+        if channel is None or channel.transfer is not None:  # MODE B, C: many on one channel (T6)
             return
-        before, channel.transfer, transfer.channel = channel.transfer, transfer, channel
-        if before is not None:  # MODE B or C: one channel for many; bytes are the last one's (T6)
-            before.channel = None
-            self._tell(before, transfer.begun)
+        channel.transfer, transfer.channel = transfer, channel
         if channel.failed is not None:
             self._fail(channel, transfer)
         else:

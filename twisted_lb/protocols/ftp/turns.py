@@ -22,7 +22,7 @@ import attrs
 from .announcement import Steps
 from .data import Transfer
 from .features import FeatureList
-from .verbs import OVERTAKING, TRANSFERS, ends_transfer
+from .verbs import ANNOUNCEMENTS, OVERTAKING, TRANSFERS, ends_transfer
 
 WAITING_MOST: Final = 8
 """Commands that overtook a transfer and have no answer yet."""
@@ -107,6 +107,8 @@ class Turns:
         head = self._expected
         if head is None or code // 100 == 1:
             return transfer
+        if code == 425 and head.verb in ANNOUNCEMENTS:  # the one that has no connection yet
+            return transfer if transfer.channel and not transfer.channel.joined else head
         return transfer if ends_transfer(code, head.verb, transfer.started) else head
 
     def _skip_answered(self, code: int) -> None:
