@@ -61,6 +61,12 @@ def test_routes_need_a_client_hello() -> None:
             "frontend[web].route[#2]",
             "never matches: routes before it take all that it names",
         ),
+        (
+            '{ sni = "a.example", backend = "pool" }, '
+            '{ sni = "a.example", alpn = "h2", backend = "pool" }',
+            "frontend[web].route[#2]",
+            "never matches: routes before it take all that it names",
+        ),
     ],
 )
 def test_a_route_that_decides_nothing_is_an_error(routes: str, path: str, message: str) -> None:
@@ -70,7 +76,7 @@ def test_a_route_that_decides_nothing_is_an_error(routes: str, path: str, messag
 def test_one_name_may_have_routes_by_protocol() -> None:
     routes = (
         '{ sni = "a.example", alpn = "h2", backend = "pool" }, '
-        '{ sni = "a.example", backend = "pool" }'
+        '{ alpn = "h2", backend = "pool" }, { sni = "a.example", backend = "pool" }'
     )
     assert wrong(BACKEND + FRONTEND + PASS + f"route = [{routes}]") == {}
 

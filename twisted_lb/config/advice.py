@@ -10,7 +10,7 @@ from typing import Final
 
 from ..errors import Problem
 from ..terms import EXACT_KINDS
-from .settings import Frontend, Settings
+from .settings import Settings
 
 SESSIONS_PER_PORT: Final = 10
 """A passive port is taken from the announcement until its one connection comes: moments. Beyond so
@@ -54,7 +54,7 @@ def _few_passive_ports(settings: Settings) -> Iterator[Problem]:
 
 
 def _unused(settings: Settings) -> Iterator[Problem]:
-    used = {name for frontend in settings.frontends for name in _groups(frontend)}
+    used = {group.name for _, group in settings.members()}
     for group in settings.groups.values():
         if group.name not in used:
             yield Problem(f"group.{group.name}", "no frontend uses it")
@@ -65,11 +65,11 @@ def _unused(settings: Settings) -> Iterator[Problem]:
 
 def _roles_that_never_come(settings: Settings) -> Iterator[Problem]:
     for group in settings.groups.values():
-        fronts = [frontend for frontend in settings.frontends if group.name in _groups(frontend)]
+        fronts = [frontend for frontend, theirs in settings.members() if theirs is group]
         coming = {frontend.role for frontend in fronts}
-        ftp = any(frontend.protocol == "ftp" for frontend in fronts)
+        announced = any(frontend.protocol == "ftp" for frontend in fronts)
         for role in group.roles:
-            if fronts and not ftp and role not in coming:
+            if fronts and not announced and role not in coming:
                 path = f"group.{group.name}.role.{role}"
                 yield Problem(path, "no frontend of the group has this role")
 
@@ -81,10 +81,6 @@ def _no_weight(settings: Settings) -> Iterator[Problem]:
                 f"backend[{backend.name}].server",
                 "no server takes new sessions: each has weight 0, drains or is in maintenance",
             )
-
-
-def _groups(frontend: Frontend) -> set[str]:
-    return {frontend.group, *(route.group for route in frontend.routes)} - {""}
 
 
 LOOKS: Final[tuple[Callable[[Settings], Iterator[Problem]], ...]] = (

@@ -33,7 +33,7 @@ def _table(table: Table, value: Any, header: str) -> Iterator[str]:
     yield from ["", header] if header else []
     for field, kind, inner in fields:
         if isinstance(kind, Value) and inner != "":
-            yield f"{field.key} = {_write(kind.show(inner))}"
+            yield f"{field.key} = {write(kind.show(inner))}"
     for field, kind, inner in fields:
         if isinstance(kind, Nested):
             stem = f"{header.strip('[]')}.{field.key}".lstrip(".")
@@ -51,7 +51,7 @@ def _key(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else quote(name)
 
 
-def _write(raw: Any) -> str:
+def write(raw: Any) -> str:
     """A TOML value on one line."""
     match raw:
         case bool():
@@ -59,8 +59,8 @@ def _write(raw: Any) -> str:
         case str():
             return quote(raw)
         case list():
-            return f"[{', '.join(map(_write, raw))}]"
+            return f"[{', '.join(map(write, raw))}]"
         case dict():
-            pairs = (f"{_key(key)} = {_write(value)}" for key, value in raw.items())
-            return f"{{ {', '.join(pairs)} }}"
+            pairs = (f"{_key(key)} = {write(value)}" for key, value in raw.items())
+            return f"{{ {', '.join(pairs)} }}" if raw else "{}"
     return str(raw)

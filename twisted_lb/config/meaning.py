@@ -60,8 +60,7 @@ class Meaning:
 def _members(document: Document, settings: Settings) -> Iterator[Member]:
     for index, frontend in enumerate(settings.frontends):
         path: Path = ("frontend", index)
-        names = (frontend.group, *(route.group for route in frontend.routes))
-        for group in (settings.groups[n] for n in dict.fromkeys(names) if n in settings.groups):
+        for group in settings.groups_of(frontend):
             own = group.name in document.frontends[index].own_groups
             role: Path = ("group", group.name, "role", frontend.role, "server_port")
             yield Member(path, frontend, group, (*path, "server_port") if own else role)

@@ -17,6 +17,7 @@ from .addresses import runs
 from .document import WrittenFrontend
 from .locate import Path
 from .meaning import Complaint, Meaning, Member, Rule
+from .settings import Backend
 from .values import quote
 
 
@@ -97,8 +98,8 @@ def checks_know_their_port(meaning: Meaning) -> Iterator[Complaint]:
     for index, backend in enumerate(meaning.document.backends):
         if backend.check.type in ("off", "agent") or backend.check.port is not None:
             continue
-        members = [member for member in meaning.members if member.group.backend == backend.name]
-        ports = {port for member in members for port in _dialled(member)}
+        members = [member for member in meaning.members if _dials(member, backend)]
+        ports = {port for each in members for port in each.group.dialled(each.frontend)}
         if len(ports) > 1 or 0 in ports:
             where = f"{len(ports)} ports of a server" if len(ports) > 1 else "any port of a server"
             yield Complaint(
@@ -108,18 +109,11 @@ def checks_know_their_port(meaning: Meaning) -> Iterator[Complaint]:
             )
 
 
-def _dialled(member: Member) -> set[int]:
-    """The ports that a member's channels dial; 0 where that is not known beforehand."""
-    rule = member.group.roles.get(member.frontend.role)
-    if rule is None:
-        return set()
-    match rule.server_port:
-        case int(port):
-            return {port}
-        case (first, last):
-            return set(range(first, last + 1))
-    unknown = {0} if member.frontend.endpoint else set()
-    return {address.port for address in member.frontend.listen} or unknown
+def _dials(member: Member, backend: Backend) -> bool:
+    """Whether the member's channels dial this backend, as far as it is complete."""
+    frontend, group = member.frontend, member.group
+    complete = bool(frontend.listen or frontend.endpoint) and frontend.role in group.roles
+    return complete and group.backend == backend.name
 
 
 RULES: Final[tuple[Rule, ...]] = (claims_are_apart, checks_know_their_port)

@@ -43,7 +43,10 @@ def tls_is_passed(meaning: Meaning) -> Iterator[Complaint]:
 
 
 def routes_can_match(meaning: Meaning) -> Iterator[Complaint]:
-    """Each route matches something that no route before it has taken."""
+    """Each route matches something that no route before it has taken.
+
+    A route without a protocol takes its names whole; one without a name comes after all names.
+    """
     for path, frontend in meaning.frontends:
         seen: set[tuple[str, str]] = set()
         for index, route in enumerate(frontend.routes):
@@ -52,7 +55,7 @@ def routes_can_match(meaning: Meaning) -> Iterator[Complaint]:
             if ("", "") in pairs:
                 message = "matches everything: that is the frontend's own `group` or `backend`"
                 yield Complaint(at, message, ((*at, "sni"), (*at, "alpn")))
-            elif pairs <= seen:
+            elif all(pair in seen or (pair[0], "") in seen for pair in pairs):
                 yield Complaint(at, "never matches: routes before it take all that it names")
             seen |= pairs
 

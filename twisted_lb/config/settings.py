@@ -289,13 +289,16 @@ class Settings:
     limits: Limits = Limits()
     log: Log = Log()
 
+    def groups_of(self, frontend: Frontend) -> tuple[Group, ...]:
+        """The groups that this frontend's connections may belong to."""
+        names = dict.fromkeys((frontend.group, *(route.group for route in frontend.routes)))
+        return tuple(self.groups[name] for name in names if name in self.groups)
+
     def members(self) -> Iterator[tuple[Frontend, Group]]:
         """Every frontend with each of the groups that its connections may belong to."""
         for frontend in self.frontends:
-            names = (frontend.group, *(route.group for route in frontend.routes))
-            for name in dict.fromkeys(names):
-                if name in self.groups:
-                    yield frontend, self.groups[name]
+            for group in self.groups_of(frontend):
+                yield frontend, group
 
     def dialled(self, backend: str) -> set[int]:
         """The ports that channels of this backend dial; 0 among them: one not known beforehand."""
