@@ -35,6 +35,10 @@ class Judge(Protocol):
     def silence(self) -> bool:
         """The deadline came: whether what it said is enough all the same."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether what it said is fit to be repeated to a client as the last word."""
+
 
 @attrs.frozen(eq=False)
 class LiveBackend:
@@ -76,7 +80,7 @@ class Reach:
         while True:
             order = await self._order(seat, errand)
             if isinstance(order, Stop):
-                raise Ended(order.word)
+                raise Ended(order.word, last_words=seat.told)
             if isinstance(order, Claim):
                 end = await self._decide(seat, errand)
             else:
@@ -134,6 +138,7 @@ class Reach:
         except Refused as why:
             if refused(server, errand.backend.settings.eject, self._reactor.seconds()):
                 self._note(ServerChanged(str(server), "ejected", str(why)))
+            seat.told = why.said
             self._claims.refused(seat)
             return None
         except CancelledError:
@@ -175,8 +180,9 @@ class Reach:
         except TimeoutError:
             serves = judge.silence()
         if not serves:
-            text = bytes(end.held[:200]).decode("utf-8", "backslashreplace").strip()
-            raise Refused(f"greeted with {text!r}")
+            said = bytes(end.held)
+            text = said[:200].decode("utf-8", "backslashreplace").strip()
+            raise Refused(f"greeted with {text!r}", said if judge.complete else b"")
 
 
 async def _hear(end: End, judge: Judge) -> bool:

@@ -22,7 +22,7 @@ from .terms import Ending, Key, Role, Server
 class Seat:
     """A channel's place at the table: its orders wait here until they are asked for."""
 
-    __slots__ = ("_attempt", "_orders", "_waiter", "channel", "interrupted", "on_stop")
+    __slots__ = ("_attempt", "_orders", "_waiter", "channel", "interrupted", "on_stop", "told")
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -30,6 +30,8 @@ class Seat:
         """Set by whoever joined the channel: how to end it."""
         self.interrupted = False
         """The attempt under way was given up by order, not because the client left."""
+        self.told = b""
+        """What the last server said that refused it."""
         self._orders: deque[Order] = deque()
         self._waiter: Deferred[Order] | None = None
         self._attempt: Deferred[End] | None = None

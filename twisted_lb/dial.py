@@ -19,6 +19,11 @@ HOLD = 65_536
 class Refused(Exception):
     """The other side did not take the connection; says why."""
 
+    def __init__(self, why: str, said: bytes = b"") -> None:
+        super().__init__(why)
+        self.said = said
+        """The words that it refused with, if it spoke."""
+
 
 class _Dialling(ClientFactory):
     noisy = False

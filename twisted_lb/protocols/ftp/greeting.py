@@ -26,6 +26,8 @@ class Greeting:
         self._reader = ReplyReader()
         self._taken = 0
         self._patience = False
+        self.complete = False
+        """Whether it refused with a whole reply: a client may be told that (T21)."""
 
     def take(self, data: bytes) -> More | bool:
         """Newly arrived bytes. 120 is no verdict: its successor is waited for."""
@@ -36,6 +38,7 @@ class Greeting:
                 if line.final and line.code // 100 == 1:
                     self._patience = True
                 elif line.final or line.code == 0:
+                    self.complete = line.final and line.code // 100 in (4, 5)
                     return READY if line.code // 100 == 2 else REFUSED
         except WireError:
             return REFUSED
