@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted_lb.config.load import load
 from twisted_lb.config.tables import NO_PLUGINS, Plugins
+from twisted_lb.config.values import Refused, Value
 from twisted_lb.errors import ConfigurationError, Problem
 
 BACKEND = """
@@ -53,3 +54,19 @@ def wrong(text: str, plugins: Plugins = NO_PLUGINS) -> dict[str, str]:
     messages = {problem.path: problem.message for problem in found}
     assert len(messages) == len(found), found
     return messages
+
+
+def explained(kind: Value, raw: object) -> str:
+    """Why this value is refused; empty when it is taken."""
+    try:
+        kind.read(raw)
+    except Refused as refused:
+        return kind.explain(raw, refused.why)
+    return ""
+
+
+def refusal(kind: Value, raw: object) -> str:
+    """Why this value is refused; asserts that it is."""
+    why = explained(kind, raw)
+    assert why
+    return why

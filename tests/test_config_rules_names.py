@@ -43,7 +43,7 @@ def test_a_frontend_s_own_group_must_not_meet_a_real_one() -> None:
 
 
 def test_an_ftp_frontend_takes_a_backend_and_is_told_why() -> None:
-    text = BACKEND + FTP.replace("backend", "group") + '[group.pool]\nbackend = "pool"'
+    text = BACKEND + FTP.replace("backend", "group")
     assert wrong(text) == {
         "frontend[ftp].group": "an ftp frontend takes `backend`: each control connection is a "
         "session of its own, and its data channels are announced on it, so there are no keys to "

@@ -122,7 +122,8 @@ def _named(meaning: Meaning, key: str) -> Iterator[tuple[Path, str]]:
         (("group", name), group) for name, group in meaning.document.groups.items()
     ]
     for path, frontend in meaning.frontends:
-        places.append((path, frontend))
+        if key != "group" or frontend.protocol != "ftp":  # that is told to take no group at all
+            places.append((path, frontend))
         places += [((*path, "route", i), route) for i, route in enumerate(frontend.routes)]
     for path, place in places:
         if name := getattr(place, key, ""):

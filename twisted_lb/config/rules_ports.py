@@ -46,20 +46,10 @@ def claims_are_apart(meaning: Meaning) -> Iterator[Complaint]:
     claims += [claim for path, frontend in meaning.frontends for claim in _data(path, frontend)]
     told: set[tuple[Path, Path]] = set()
     for one, other in itertools.combinations(claims, 2):
-        pair = (one.place, other.place)
-        if _clash(one, other) and pair not in told:
-            told.add(pair)
-            first, last = max(one.first, other.first), min(one.last, other.last)
-            ports = (
-                f"port {first} also belongs"
-                if first == last
-                else f"ports {first}-{last} also belong"
-            )
-            yield Complaint(
-                other.place,
-                f"{ports} to {one.key} of frontend {quote(one.owner)}, on the same address",
-                ((*other.path, "listen"), (*other.path, "protocol"), pair[0]),
-            )
+        if _clash(one, other) and (one.place, other.place) not in told:
+            told.add((one.place, other.place))
+            because = ((*other.path, "listen"), (*other.path, "protocol"), one.place)
+            yield Complaint(other.place, _shared(one, other), because)
 
 
 def _listeners(path: Path, frontend: WrittenFrontend) -> Iterator[Claim]:
@@ -83,6 +73,12 @@ def _clash(one: Claim, other: Claim) -> bool:
         return False
     apart = one.last < other.first or other.last < one.first
     return not apart and _same_place(one.host, other.host)
+
+
+def _shared(one: Claim, other: Claim) -> str:
+    first, last = max(one.first, other.first), min(one.last, other.last)
+    ports = f"ports {first}-{last} also belong" if first < last else f"port {first} also belongs"
+    return f"{ports} to {one.key} of frontend {quote(one.owner)}, on the same address"
 
 
 def _same_place(one: str, other: str) -> bool:

@@ -18,6 +18,7 @@ import attrs
 from ..terms import ROLES
 from . import addresses as at
 from . import settings as s
+from . import units as u
 from . import values as v
 from .document import Document, WrittenFrontend, WrittenRoute
 from .locate import Path
@@ -130,8 +131,8 @@ def _names(own: tuple[str, ...], plugins: frozenset[str], later: set[str]) -> v.
     return v.choice(*own, *sorted(plugins), later=later - plugins)
 
 
-_ZERO: Final = v.duration(0.0)
-_DURATION: Final = v.duration(0.001)
+_ZERO: Final = u.duration(0.0)
+_DURATION: Final = u.duration(0.001)
 _COUNT: Final = v.whole(1, 10_000_000, 1000)
 
 KINDS: Final[_Kinds] = {
@@ -171,7 +172,7 @@ KINDS: Final[_Kinds] = {
     (s.Backend, "name"): v.NAME,
     (s.Backend, "on_down"): v.either(v.choice("end", "keep"), v.word("auto")),
     (s.Backend, "slow_start"): _ZERO,
-    (s.Limits, "hold"): v.size(16_389, 1 << 20),  # a whole TLS record; it is held per connection
+    (s.Limits, "hold"): u.size(16_389, 1 << 20),  # a whole TLS record; it is held per connection
     (s.Limits, "drain"): _ZERO,
 }
 
