@@ -6,6 +6,8 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +22,7 @@ from .config.dump import dump
 from .config.load import files, load, names
 from .config.settings import Settings
 from .errors import ConfigurationError, Problem
+from .listeners import CannotListen
 from .observe import Counters, JsonLines, fanout, open_log
 from .service import Balancer
 
@@ -100,9 +103,32 @@ def makeService(options: Options) -> IService:
     """The balancer for twistd: with its access log, and with signals of its own."""
     settings = options.settings
     note = fanout(JsonLines(open_log(settings.log), time.time), Counters())
-    balancer = Balancer(settings, reactor, note)
+    balancer = Program(settings, reactor, note)
     reactor.callWhenRunning(install_signals, balancer)
     return balancer
+
+
+class Program(Balancer):
+    """The balancer as a process of its own: one that cannot listen says so and ends."""
+
+    # IService
+
+    def privilegedStartService(self) -> None:
+        with ends_the_process(CannotListen):
+            super().privilegedStartService()
+
+    def startService(self) -> None:
+        with ends_the_process(CannotListen):
+            super().startService()
+
+
+@contextmanager
+def ends_the_process(error: type[Exception]) -> Iterator[None]:
+    """An error of this kind is told in one line, without a traceback, and ends with status 1."""
+    try:
+        yield
+    except error as why:
+        fail(str(why))
 
 
 def install_signals(balancer: Balancer) -> None:
