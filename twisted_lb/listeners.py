@@ -57,8 +57,14 @@ def _listen_endpoint(
     try:
         serverFromString(reactor, frontend.endpoint).listen(factory).addBoth(results.append)
     except Exception as error:
-        raise CannotListen(f"frontend {frontend.name}: {frontend.endpoint!r}: {error}") from None
-    if not results or isinstance(results[0], Failure):
-        why = results[0].getErrorMessage() if results else "it does not listen at once"
-        raise CannotListen(f"frontend {frontend.name}: {frontend.endpoint!r}: {why}")
-    return results[0]
+        raise _cannot(frontend, str(error)) from None
+    if not results:
+        raise _cannot(frontend, "it does not listen at once")
+    [result] = results
+    if isinstance(result, Failure):
+        raise _cannot(frontend, result.getErrorMessage())
+    return result
+
+
+def _cannot(frontend: Frontend, why: str) -> CannotListen:
+    return CannotListen(f"frontend {frontend.name}: {frontend.endpoint!r}: {why}")
