@@ -10,7 +10,8 @@ python3=$(readlink -f .venv/bin/python)
     --constraint constraints.txt "$work"/dist/*.whl
 cp examples/ftp-farm.toml "$work/lb.toml"
 cd /
-"$work/venv/bin/twistd" --help | grep -q lb-proxy
+"$work/venv/bin/twistd" --help >"$work/help"
+grep -q lb-proxy "$work/help"
 "$work/venv/bin/twist" lb-proxy --config "$work/lb.toml" --check
 "$work/venv/bin/twistd" lb-proxy --config "$work/lb.toml" --check
 echo "the wheel works from /"
