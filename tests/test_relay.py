@@ -122,3 +122,21 @@ def test_when_a_byte_last_moved_is_remembered() -> None:
     pair.server.says(b"x")
     pair.clock.advance(5)
     assert pair.joined.moved == 7
+
+
+def test_a_data_channels_end_lets_what_came_before_it_on_control_go_first() -> None:
+    """T16: ABOR, then the end of the upload, reach the server in that order."""
+    clock, client, server = Clock(), Wire(), Wire()
+    ended: list[str] = []
+    over = lambda joined: ended.append(joined.ending)  # noqa: E731
+    Joined(client.end, server.end, clock, over, eof_waits=True).start()
+    client.shuts()
+    assert server.endings == []
+    clock.advance(0)
+    assert server.endings == ["finish"]
+    server.goes(clean=False)
+    client.shuts()
+    clock.advance(0)
+    client.goes()
+    assert ended == ["server-closed"]
+    assert not clock.getDelayedCalls()

@@ -197,7 +197,7 @@ class Meeting:
     def _join(self) -> None:
         circle, client, server = self._circle, self._legs[Side.CLIENT], self._legs[Side.SERVER]
         client.on_lost = server.on_lost = None
-        self._joined = Joined(client, server, circle.reactor, self._ended)
+        self._joined = Joined(client, server, circle.reactor, self._ended, eof_waits=True)
         circle.idle.watch(circle.session, self._joined, circle.stall)
         self._joined.start()
 

@@ -19,11 +19,16 @@ FLUSH_TIMEOUT = 120.0
 
 
 class Joined:
-    """A channel whose two Ends are joined. `on_end(joined)` is called once both are gone."""
+    """A channel whose two Ends are joined. `on_end(joined)` is called once both are gone.
+
+    With `eof_waits` the end of one side is passed on in the reactor's next turn: what came before it
+    on another connection (ABOR on control, then the end of its data) is then passed on before it.
+    """
 
     __slots__ = (
         "_client",
         "_clock",
+        "_eof_waits",
         "_flush",
         "_living",
         "_on_end",
@@ -33,12 +38,19 @@ class Joined:
     )
 
     def __init__(
-        self, client: End, server: End, clock: IReactorTime, on_end: Callable[[Joined], None]
+        self,
+        client: End,
+        server: End,
+        clock: IReactorTime,
+        on_end: Callable[[Joined], None],
+        *,
+        eof_waits: bool = False,
     ) -> None:
         self.ending: Ending = ""
         self.moved = clock.seconds()
         """When a byte came last, from either side."""
         self._clock = clock
+        self._eof_waits = eof_waits
         self._on_end = on_end
         self._flush: IDelayedCall | None = None
         self._living = 2
@@ -76,6 +88,14 @@ class Joined:
         flow.target.write(data)
 
     def _eof(self, flow: _Flow) -> None:
+        if self._eof_waits:
+            self._clock.callLater(0, self._pass_eof, flow)
+        else:
+            self._pass_eof(flow)
+
+    def _pass_eof(self, flow: _Flow) -> None:
+        if flow.target.lost:
+            return
         if self._client.done and self._server.done:
             self._end("done")
             self._close(self._client.source)
