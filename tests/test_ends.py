@@ -1,9 +1,11 @@
 """Ends hold what comes before somebody receives, give it back once, and pause at their cap."""
 
+import socket
+
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 
 from tests.fakes import Ears, Wire
-from twisted_lb.ends import address
+from twisted_lb.ends import Tuning, address
 from twisted_lb.terms import Address
 
 
@@ -90,6 +92,36 @@ def test_a_lost_end_is_neither_paused_nor_resumed() -> None:
     wire.end.resume("congested")
     wire.end.pause("congested")
     assert wire.transport.producerState == "paused"
+
+
+def test_an_end_that_is_lost_is_not_finished_again() -> None:
+    """The reactor would be given a descriptor that is closed."""
+    wire = Wire()
+    wire.goes()
+    wire.end.finish()
+    assert wire.endings == []
+
+
+def test_the_socket_options_are_set_and_a_long_silence_is_cut_to_what_linux_takes() -> None:
+    """Attack 13: half-open connections are found by keepalive and TCP_USER_TIMEOUT."""
+    ours, theirs = socket.socketpair()
+    listening = socket.create_server(("127.0.0.1", 0))
+    handle = socket.create_connection(listening.getsockname())
+    wire = Wire()
+    wire.transport.getHandle = lambda: handle  # type: ignore[method-assign]
+    Tuning(keepalive=86_400.0, user_timeout=1.5).apply(wire.end)
+    tcp = {
+        option: handle.getsockopt(socket.IPPROTO_TCP, option)
+        for option in (socket.TCP_KEEPIDLE, socket.TCP_USER_TIMEOUT, socket.TCP_NODELAY)
+    }
+    assert list(tcp.values()) == [32_767, 1500, 1]
+    assert handle.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    assert handle.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE)
+    wire.transport.getHandle = lambda: ours  # type: ignore[method-assign]
+    Tuning().apply(wire.end)
+    assert not ours.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+    for each in (ours, theirs, listening, handle):
+        each.close()
 
 
 def test_addresses_are_told_plainly() -> None:

@@ -140,3 +140,13 @@ def test_a_data_channels_end_lets_what_came_before_it_on_control_go_first() -> N
     client.goes()
     assert ended == ["server-closed"]
     assert not clock.getDelayedCalls()
+
+
+def test_a_client_that_goes_after_its_half_close_leaves_no_deadline_behind() -> None:
+    """Closing a side whose half-close was sent loses it within the call."""
+    pair = Pair()
+    pair.client.shuts()
+    pair.server.transport.loseConnection = pair.server.goes
+    pair.client.goes()
+    assert pair.ended == ["client-left"]
+    assert not pair.clock.getDelayedCalls()

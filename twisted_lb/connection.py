@@ -71,12 +71,14 @@ class Story:
         "_told",
         "began",
         "client",
+        "cut",
         "id",
         "local",
         "parts",
         "peer",
         "route",
         "seat",
+        "server",
     )
 
     def __init__(self, id: str, client: End, parts: Parts, gone: Callable[[Story], None]) -> None:
@@ -88,6 +90,10 @@ class Story:
         self.began = parts.reactor.seconds()
         self.route: Route | None = None
         self.seat: Seat | None = None
+        self.server = ""
+        """The server that it was joined to, for the log: its session may have let go of it."""
+        self.cut: Callable[[], None] = client.abort
+        """Close every socket of it now, with resets; whoever joins it says how."""
         self._gone = gone
         self._told = False
 
@@ -98,9 +104,9 @@ class Story:
         if self._told:
             return
         self._told = True
-        session = server = ""
+        session, server = "", self.server
         if self.seat is not None:
-            session, server = self.seat.session.id, str(self.seat.session.server or "")
+            session, server = self.seat.session.id, server or str(self.seat.session.server or "")
             self.parts.claims.left(self.seat, word)
         self.parts.note(
             ConnectionEnded(
@@ -125,12 +131,11 @@ class Story:
 
 async def carry(story: Story) -> None:
     """Take one client from its first byte to its server."""
-    client, parts = story.client, story.parts
+    parts = story.parts
     try:
         story.route = route = await open_route(story)
-        pinned = _within(pin(story, route), parts.frontend.timeout.pin, parts)
-        server = await pinned
-        parts.spoken.join(client, server, story)
+        server = await _within(pin(story, route), parts.frontend.timeout.pin, parts)
+        join(server, story)
         return
     except CancelledError:
         why = Ended("client-left")
@@ -145,17 +150,31 @@ async def carry(story: Story) -> None:
     farewell(story, why)
 
 
+def join(server: End, story: Story) -> None:
+    """Hand both Ends to what is spoken here; a server that cannot be joined is not left open."""
+    assert story.seat is not None, "a server is reached from a seat"
+    story.server = str(story.seat.session.server)
+    try:
+        story.parts.spoken.join(story.client, server, story)
+    except BaseException:
+        server.abort()
+        raise
+
+
 async def open_route(story: Story) -> Route:
-    """Read what the client shows until a route is known. Raises Ended."""
+    """Read what the client shows until a route is known. Raises Ended.
+
+    One deadline for all of it: what the PROXY header took, the rest has no more.
+    """
     client, parts = story.client, story.parts
     proxied: Address | None = None
     if parts.frontend.proxy.mode == "required":
         proxied = await read_proxy_header(story)
     shown = Shown(story.id, story.peer, client.local, proxied)
     dialogue = parts.dialogue(shown)
-    opening = _within(talk(client, dialogue), parts.frontend.timeout.opening, parts)
+    left = parts.frontend.timeout.opening - (parts.reactor.seconds() - story.began)
     try:
-        verdict = await opening
+        verdict = await _within(talk(client, dialogue), max(0.0, left), parts)
     except TimeoutError:
         verdict = dialogue.silence()
     if isinstance(verdict, Refuse):
@@ -232,16 +251,20 @@ def proxy_out(story: Story, rule: ServerRule, seat: Seat) -> bytes:
 
 
 def farewell(story: Story, why: Ended) -> None:
-    """Tell a client why it is refused, and close; what it still says is not read."""
+    """Tell a client why it is refused, and close.
+
+    It closes first, if it does so in time: closing on what it still says would be a reset, and a
+    reset may take the words out of its hands.
+    """
     client, parts = story.client, story.parts
     words = why.last_words or parts.spoken.last_words(why.word)
     late = parts.reactor.callLater(FAREWELL_TIMEOUT, client.abort)
-    client.give(_Parting(story, late))
     if words:
         client.write(words)
-        client.close()
+        client.finish()
     else:
         client.abort()
+    client.give(_Parting(story, late))
 
 
 @attrs.frozen
@@ -257,7 +280,7 @@ class _Parting:
         pass  # nobody is there to read it
 
     def eof(self) -> None:
-        pass  # we are closing anyway
+        self.story.client.close()
 
     def lost(self, clean: bool) -> None:
         if self.late.active():

@@ -37,7 +37,8 @@ log = Logger()
 
 
 class Converse:
-    """One conversation. `on_finish(word)` when it is over, `on_end()` when both Ends are gone."""
+    """One conversation. `on_finish(word)` when it is over, `on_end()` when its last socket is
+    closed: those of both Ends, and of data channels that were joined and went on."""
 
     def __init__(
         self,
@@ -55,7 +56,8 @@ class Converse:
         self._on_end = on_end
         self._ends = circle.control
         self._living = set(Side)
-        self._told_closed: set[Side] = set()
+        self._closings: list[Side] = []
+        """Who will say nothing more, in the order in which they fell silent."""
         self._meetings: dict[int, Meeting] = {}
         self._alarms: dict[str, IDelayedCall] = {}
         self._todo: deque[Action] = deque()
@@ -75,6 +77,13 @@ class Converse:
         """The session ends: let the machine say its last word."""
         self._event(self._machine.end, word)
 
+    def abort(self) -> None:
+        """Close every socket of it now, with resets."""
+        for end in self._ends.values():
+            end.abort()
+        for meeting in list(self._meetings.values()):
+            self._forget(meeting.number, Meeting.abort)
+
     # -- Told, by the data channels -----------------------------------------------------------
 
     def listening(self, data: int, side: Side, address: Address) -> None:
@@ -84,6 +93,7 @@ class Converse:
         self._event(self._machine.connected, data, side)
 
     def failed(self, data: int, side: Side, word: Ending) -> None:
+        self._forget(data, Meeting.abort)
         self._event(self._machine.failed, data, side, word)
 
     def transferred(self, data: int, joined: Joined) -> None:
@@ -91,6 +101,7 @@ class Converse:
         del self._meetings[data]
         counts = joined.from_client, joined.from_server
         self._obey(self._machine.transferred, data, joined.ending, *counts)
+        self._mind_the_end()
 
     # -- told by the ears ---------------------------------------------------------------------
 
@@ -100,16 +111,29 @@ class Converse:
         self._event(self._machine.received, side, data)
 
     def _closed(self, side: Side) -> None:
-        if side not in self._told_closed:
-            self._told_closed.add(side)
+        if side not in self._closings:
+            self._closings.append(side)
             self._event(self._machine.closed, side)
 
     def _lost(self, side: Side) -> None:
         self._closed(side)
         self._living.discard(side)
+        self._ends[side.other].resume("peer-full")
         if not self._living:
-            if self._flush is not None and self._flush.active():
-                self._flush.cancel()
+            self._silence()
+        self._mind_the_end()
+
+    def _silence(self) -> None:
+        """Both Ends are gone: there is nobody left to talk to."""
+        word = "client-left" if self._closings[0] is Side.CLIENT else "server-closed"
+        self._event(self._machine.end, word)
+        self._finish(word)
+        assert self._flush is not None, "a finished conversation has its deadline"
+        if self._flush.active():
+            self._flush.cancel()
+
+    def _mind_the_end(self) -> None:
+        if not self._living and not self._meetings:
             self._on_end()
 
     # -- doing what the machine asks ----------------------------------------------------------
@@ -237,7 +261,10 @@ class _Ear:
 
 @implementer(IPushProducer)
 class _Gate:
-    """Pauses reading from one End while the other's buffer is full."""
+    """Pauses reading from one End while the other's buffer is full.
+
+    That the other is gone is told by its ear: what becomes of this End then, the machine says.
+    """
 
     def __init__(self, end: End) -> None:
         self._end = end
@@ -251,4 +278,4 @@ class _Gate:
         self._end.resume("peer-full")
 
     def stopProducing(self) -> None:
-        self._end.abort()
+        pass

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
+
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, TimeoutError
+from twisted.internet.error import ConnectBindError, ConnectError, TimeoutError
 from twisted.internet.interfaces import IAddress, IConnector
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from .ends import DEFAULT_TUNING, End, Tuning, line
+from .errors import Ended
 from .reactors import Reactor
 from .terms import Address
 
 HOLD = 65_536
 """Bytes kept of a server that talks before it is joined."""
+
+
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""Why the system gives no socket: out of descriptors, or of memory for one."""
 
 
 class Refused(Exception):
@@ -42,7 +49,7 @@ class _Dialling(ClientFactory):
         self, connector: IConnector, reason: Failure = connectionDone
     ) -> None:
         if not self.answered.called:
-            self.answered.errback(Refused(_why(reason)))
+            self.answered.errback(_why(reason))
 
     def _connected(self, end: End) -> None:
         self._tuning.apply(end)
@@ -57,12 +64,13 @@ class _Dialling(ClientFactory):
             self.connector.disconnect()
 
 
-def _why(reason: Failure) -> str:
-    if reason.check(TimeoutError):
-        return "no answer in time"
-    if reason.check(ConnectError):
-        return str(reason.value)
-    return reason.getErrorMessage()
+def _why(reason: Failure) -> Refused | Ended:
+    error = reason.value
+    if isinstance(error, ConnectBindError) and error.osError in SHORTAGES:
+        return Ended("full", str(error))
+    if isinstance(error, TimeoutError):
+        return Refused("no answer in time")
+    return Refused(str(error) if isinstance(error, ConnectError) else reason.getErrorMessage())
 
 
 def dial(
@@ -75,7 +83,8 @@ def dial(
 ) -> Deferred[End]:
     """Connect to `target` within `seconds`, from the local address `source` if one is given.
 
-    Fails with Refused.
+    Fails with Refused, or with Ended("full") when it is this process that has no socket to give:
+    the other side was never asked.
     """
     factory = _Dialling(tuning)
     bind = (source, 0) if source else None

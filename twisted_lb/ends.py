@@ -24,6 +24,8 @@ KEEPALIVE_PROBES = 4
 """Unanswered keepalive probes after which the peer is gone."""
 KEEPALIVE_EVERY = 10
 """Seconds between them."""
+KEEPALIVE_MOST = 32_767
+"""Seconds of silence that Linux takes for TCP_KEEPIDLE at most: nine hours."""
 
 
 class Transport(Shape):
@@ -131,10 +133,11 @@ class End:
     def finish(self) -> None:
         """Send what is buffered, then nothing more; reading goes on."""
         self._unfed()
-        self.transport.loseWriteConnection()
+        if not self.lost:  # a reactor refuses to watch a descriptor that is closed
+            self.transport.loseWriteConnection()
 
     def close(self) -> None:
-        """Send what is buffered, then close."""
+        """Send what is buffered, then close. After `finish`, the loss may be told within."""
         self._unfed()
         self.transport.loseConnection()
 
@@ -254,7 +257,8 @@ class Tuning:
         handle.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         if self.keepalive is not None:
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, max(1, int(self.keepalive)))
+            silence = min(max(1, int(self.keepalive)), KEEPALIVE_MOST)
+            handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, silence)
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_EVERY)
             handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
         if self.user_timeout is not None:

@@ -18,6 +18,7 @@ from .ends import End, address, line
 from .errors import Ended
 from .reactors import Reactor
 from .terms import Address
+from .wire.address import ip
 
 HOLD = 65_536
 """Bytes kept of a data connection whose other leg does not stand yet."""
@@ -72,7 +73,7 @@ class DataListener(ServerFactory):
         self.come: Deferred[End] = Deferred(lambda _: self.close())
         self.address: Address | None = None
         self._ports = ports
-        self._peer = peer
+        self._peer = ip(peer)
         self._on_stranger = on_stranger
         self._listening: IListeningPort | None = None
         self._drawn = 0
@@ -105,7 +106,7 @@ class DataListener(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         assert addr is not None, "a TCP port names its peers"
         came = address(addr)
-        if self._listening is None or came.host != self._peer:
+        if self._listening is None or ip(came.host) != self._peer:
             self._on_stranger(came)
             return None
         self.close()

@@ -27,7 +27,7 @@ from .health.names import Names
 from .health.probes import Prober
 from .health.watch import Watch, subjects
 from .hints import Hints
-from .listeners import listen
+from .listeners import CannotListen, listen
 from .opening import dialogue
 from .reactors import Reactor
 from .relay import Idle
@@ -136,7 +136,7 @@ class Balancer(MultiService):
         self.claims.end_all("killed")
         yield self._until_empty(FLUSH)
         for story in list(self.stories):
-            story.client.abort()
+            story.cut()
         yield self._until_empty(FLUSH)
         self._idle.stop()
         self.claims.stop()
@@ -183,10 +183,18 @@ class Balancer(MultiService):
     # -- frontends ----------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        for frontend in self.settings.frontends:
-            for port in listen(self._reactor, frontend, self._entrance(frontend)):
-                self.listening.append((frontend.name, port))
-                self._note(Announced("listening", f"{frontend.name} on {address(port.getHost())}"))
+        """Open every frontend, or none."""
+        try:
+            for frontend in self.settings.frontends:
+                for port in listen(self._reactor, frontend, self._entrance(frontend)):
+                    self.listening.append((frontend.name, port))
+        except CannotListen:
+            for _, port in self.listening:
+                port.stopListening()
+            self.listening.clear()
+            raise
+        for name, port in self.listening:
+            self._note(Announced("listening", f"{name} on {address(port.getHost())}"))
 
     def _entrance(self, frontend: Frontend) -> Entrance:
         parts = self._parts(frontend)

@@ -50,6 +50,7 @@ class Opaque:
 
         joined = Joined(client, server, self._reactor, over)
         seat.on_stop = joined.stop
+        story.cut = lambda: joined.stop("killed")
         if seat.session.group.idle is not None:
             self._idle.watch(seat.session, joined)
         joined.start()
@@ -89,6 +90,7 @@ class Ftp:
         machine = FtpControl(self._circumstances(control, story))
         converse = Converse(machine, self._circle(control, story), finished, story.gone)
         seat.on_stop = converse.stop
+        story.cut = converse.abort
         self._idle.watch(seat.session, converse)
         converse.start()
 

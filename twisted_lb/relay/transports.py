@@ -115,9 +115,10 @@ class Joined:
             flow.target.abort()
 
     def _close(self, end: End) -> None:
-        end.close()
+        # The deadline first: a side that was finished already is lost within close().
         if self._flush is None:
             self._flush = self._clock.callLater(FLUSH_TIMEOUT, self._give_up)
+        end.close()
 
     def _give_up(self) -> None:
         self._client.source.abort()
