@@ -334,6 +334,21 @@ def test_without_a_free_port_the_client_gets_425() -> None:
     )
 
 
+def test_a_listener_that_expires_before_the_server_answers() -> None:
+    """T92: a server that is busy answers late; no second port is opened for nothing."""
+    for command in ("PORT 192,0,2,9,200,1", "PASV"):
+        play(
+            logged_in(server_data="active"),
+            f"""
+            C: {command}                            -> listen 1 server
+            listening 1 server 198.51.100.254:30000 -> S: PORT 198,51,100,254,117,48
+            failed 1 server too-slow                -> abort 1
+            S: 200 ok                               -> C: 425 Can't open data connection.
+            C: NOOP                                 -> S: NOOP
+            """,
+        )
+
+
 # -- what a client may ask for -----------------------------------------------------------------
 
 

@@ -164,6 +164,23 @@ def test_rest_is_followed_by_its_transfer_and_nothing_of_ours() -> None:
     )
 
 
+def test_announcements_are_judged_before_they_are_begun() -> None:
+    """T12, T39, T46; the whole of it is in test_ftp_announcement."""
+    machine = greeted()
+    play(machine, "C: PASV  -> C: 530 Log in with USER and PASS first.")
+    play(
+        logged_in(),
+        """
+        C: PORT 1,2             -> C: 501 Invalid PORT format.
+        C: PORT 10,0,0,7,200,1  -> tell attack bounce
+                                -> C: 501 Rejected data connection to foreign address.
+        C: EPSV ALL             -> C: 200 EPSV ALL accepted.
+        C: PASV                 -> C: 503 Only EPSV after EPSV ALL.
+        C: EPSV                 -> S: EPSV
+        """,
+    )
+
+
 # -- overtaking --------------------------------------------------------------------------------
 
 

@@ -147,6 +147,8 @@ def announce(wish: Wish, channel: DataChannel, about: Circumstances) -> Steps:
             yield from _server_listens(wish, channel, about)
         else:
             yield from _server_comes(wish, channel, about)
+        if channel.failed is not None:  # our listener expired before the server answered
+            return CANNOT_OPEN
         if wish.target is not None:
             channel.client = dialled(wish.target)
             return b"200 Active data connection accepted."

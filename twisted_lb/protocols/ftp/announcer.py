@@ -69,10 +69,9 @@ class Announcer:
         state, channel = self._state, self._channel
         assert channel is not None
         self._channel = None
-        if not answer.startswith(b"2"):
-            state.channels.drop(channel)
-        elif channel.failed is not None:  # the server's leg, while its reply was waited for
-            answer = CANNOT_OPEN
-        state.answer(answer)
         if answer.startswith(b"2"):
+            state.answer(answer)
             state.channels.announce(channel, state.turns.transfer)
+        else:
+            state.channels.drop(channel)
+            state.answer(answer)

@@ -106,6 +106,8 @@ class DataChannel:
         """The legs whose time to be dialled has come."""
         transfer, client, server = self.transfer, self.client, self.server
         wanted = transfer is not None and not transfer.reply
+        if self.failed is not None:
+            return
         if server.target is not None and server.stand is Stand.IDLE:
             if client.stand is Stand.STANDS or (client.target is not None and wanted):
                 server.stand = Stand.COMING

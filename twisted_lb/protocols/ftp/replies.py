@@ -147,7 +147,7 @@ class Replies:
         elif exchange.verb == b"REIN":
             state.only_epsv = False
             state.channels.release()
-        elif exchange.verb == b"ABOR":
+        elif exchange.verb == b"ABOR" and not exchange.may_be_answered:
             if code == 225 and state.turns.transfer is not None:
                 self._concluded(state.turns.transfer, code, now)
             state.channels.release()

@@ -22,7 +22,7 @@ import attrs
 from .announcement import Steps
 from .data import Transfer
 from .features import FeatureList
-from .verbs import ANNOUNCEMENTS, OVERTAKING, TRANSFERS, ends_transfer
+from .verbs import ABOR_REPLIES, ANNOUNCEMENTS, OVERTAKING, TRANSFERS, ends_transfer
 
 WAITING_MOST: Final = 8
 """Commands that overtook a transfer and have no answer yet."""
@@ -71,18 +71,12 @@ class Turns:
     def may_go(self, verb: bytes) -> bool:
         """Whether a command may be sent, or answered by us, now."""
         transfer, overtakes = self.transfer, verb in OVERTAKING
-        if verb in TRANSFERS and transfer is not None:
+        if len(self._waiting) >= WAITING_MOST or (transfer is not None and verb in TRANSFERS):
             return False
-        if not self._waiting:
+        waiting = [exchange.verb for exchange in self._waiting if not exchange.may_be_answered]
+        if not waiting:
             return transfer is None or transfer.started or overtakes
-        if self._waiting[0].may_be_answered and len(self._waiting) == 1:
-            return True
-        return (
-            transfer is not None
-            and overtakes
-            and len(self._waiting) < WAITING_MOST
-            and all(exchange.verb in OVERTAKING for exchange in self._waiting)
-        )
+        return transfer is not None and overtakes and OVERTAKING.issuperset(waiting)
 
     def sent(self, exchange: Exchange) -> None:
         """A command was sent to the server."""
@@ -100,19 +94,20 @@ class Turns:
 
     def whose(self, code: int) -> Owner:
         """Whose reply begins with this code; None: nobody asked."""
-        transfer = self.transfer
-        if transfer is None:
-            self._skip_answered(code)
-            return self._expected
-        head = self._expected
+        self._forget_answered(code)
+        transfer, head = self.transfer, self._expected
+        if transfer is None or (head is not None and head.may_be_answered):
+            return head
         if head is None or code // 100 == 1:
             return transfer
         if code == 425 and head.verb in ANNOUNCEMENTS:  # the one that has no connection yet
             return transfer if transfer.channel and not transfer.channel.joined else head
         return transfer if ends_transfer(code, head.verb, transfer.started) else head
 
-    def _skip_answered(self, code: int) -> None:
-        """Stop waiting for an ABOR when the reply is plainly that of the command after it."""
-        ours = code in (225, 226) or code // 100 in (4, 5)
-        if len(self._waiting) > 1 and self._waiting[0].may_be_answered and not ours:
-            self._waiting.popleft()
+    def _forget_answered(self, code: int) -> None:
+        """Stop waiting for an ABOR when the reply is plainly that of something sent after it."""
+        waiting = self._waiting
+        while waiting and waiting[0].may_be_answered and code not in ABOR_REPLIES:
+            if len(waiting) == 1 and self.transfer is None:
+                return
+            waiting.popleft()

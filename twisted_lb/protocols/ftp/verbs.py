@@ -23,6 +23,9 @@ OVERTAKING: Final = frozenset({b"ABOR", b"STAT", b"NOOP", b"QUIT"})
 LOGIN: Final = frozenset({b"USER", b"PASS", b"ACCT"})
 """A success of one of these is a login (RFC 959 section 6: the login diagram)."""
 
+ABOR_REPLIES: Final = frozenset({225, 226, 421, 500, 501, 502, 503, 530})
+"""What a server may answer to ABOR."""
+
 SECRET: Final = frozenset({b"PASS", b"ACCT"})
 """Their arguments are passed on and forgotten."""
 
