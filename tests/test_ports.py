@@ -1,0 +1,238 @@
+"""Data ports: drawn at random and not again soon, one accept an announcement, strangers refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+from twisted.internet.defer import CancelledError
+
+from tests.fakes import Ears, Listening, Wire, World, tcp
+from twisted_lb.ends import End
+from twisted_lb.errors import Ended
+from twisted_lb.ports import TRIES, DataListener, PortRange
+from twisted_lb.terms import Address
+
+CLIENT = "192.0.2.9"
+OURS = "203.0.113.1"
+
+
+class Announced:
+    """One announced data channel for CLIENT."""
+
+    def __init__(
+        self,
+        world: World | None = None,
+        ports: PortRange | None = None,
+        peer: str = CLIENT,
+        host: str = OURS,
+    ) -> None:
+        self.world = world or World()
+        self.ports = ports or PortRange((40_000, 40_009), Random(1).randrange)
+        self.strangers: list[Address] = []
+        self.result: list[object] = []
+        self.listener = DataListener(self.ports, peer, self.strangers.append)
+        self.listener.come.addCallbacks(
+            self.result.append, lambda failure: self.result.append(failure.value)
+        )
+        self.at = self.listener.listen(self.world, host, 30.0)
+        self.port: Listening = self.world.listeners[-1]
+
+
+# -- which port ------------------------------------------------------------------------------------
+
+
+def test_ports_are_drawn_evenly() -> None:
+    """Attack 6: chi-square over 10,000 draws of 100 ports; 148.2 is the 0.1 % point of 99 degrees
+    of freedom."""
+    ports = PortRange((40_000, 40_099), Random(20_241_122).randrange)
+    drawn: Counter[int] = Counter()
+    for _ in range(10_000):
+        port = ports.draw()
+        drawn[port] += 1
+        ports.give_back(port)
+    assert set(drawn) == set(range(40_000, 40_100))
+    assert sum((count - 100) ** 2 / 100 for count in drawn.values()) < 148.2
+
+
+def test_the_next_port_does_not_follow_from_the_last() -> None:
+    """Attack 6: of 10,000 pairs no distance from one port to the next stands out."""
+    ports = PortRange((40_000, 40_099), Random(7).randrange)
+    steps: Counter[int] = Counter()
+    last = ports.draw()
+    for _ in range(10_000):
+        port = ports.draw()
+        ports.give_back(last)
+        steps[(port - last) % 100] += 1
+        last = port
+    assert max(steps.values()) < 200
+
+
+def test_a_port_comes_again_only_after_half_the_range() -> None:
+    """T51."""
+    ports = PortRange((40_000, 40_099), Random(3).randrange)
+    seen: dict[int, int] = {}
+    for turn in range(2_000):
+        port = ports.draw()
+        assert turn - seen.get(port, -1_000) > 50
+        seen[port] = turn
+        ports.give_back(port)
+
+
+def test_the_last_free_port_is_drawn_even_when_it_rests() -> None:
+    ports = PortRange((40_000, 40_001), lambda count: 0)
+    first = ports.draw()
+    ports.give_back(first)
+    assert {ports.draw(), ports.draw()} == {40_000, 40_001}
+    assert ports.used == 2
+
+
+def test_a_range_of_one_port_serves_one_at_a_time() -> None:
+    ports = PortRange((40_000, 40_000), lambda count: 0)
+    assert ports.draw() == 40_000
+    with pytest.raises(Ended, match="full"):
+        ports.draw()
+    ports.give_back(40_000)
+    assert ports.draw() == 40_000
+
+
+def test_an_exhausted_range_is_full_and_serves_again_when_one_is_given_back() -> None:
+    """T92."""
+    ports = PortRange((40_000, 40_009), Random(1).randrange)
+    drawn = [ports.draw() for _ in range(10)]
+    assert len(set(drawn)) == 10
+    for _ in range(3):
+        with pytest.raises(Ended) as full:
+            ports.draw()
+        assert full.value.word == "full"
+    assert ports.used == 10
+    ports.give_back(drawn[4])
+    assert ports.draw() == drawn[4]
+
+
+def test_without_a_range_the_system_chooses() -> None:
+    ports = PortRange(None, lambda count: 1 // 0)
+    assert ports.draw() == 0
+    assert ports.used == 1
+    ports.give_back(0)
+    assert ports.used == 0
+
+
+# -- one listener ----------------------------------------------------------------------------------
+
+
+def test_the_announced_peer_gets_in_and_the_port_is_free_again() -> None:
+    announced = Announced()
+    assert announced.at == Address(OURS, announced.port.port)
+    assert announced.ports.used == 1
+    wire = announced.port.comes(CLIENT)
+    assert announced.result == [wire.end]
+    assert not announced.port.open
+    assert announced.ports.used == 0
+    assert not announced.world.getDelayedCalls()
+
+
+def test_a_stranger_is_refused_noted_and_uses_nothing_up() -> None:
+    """T48, attack 6: who comes first is not who gets the data."""
+    announced = Announced()
+    for number in range(5):
+        assert announced.port.comes("192.0.2.66", 6_000 + number) is None
+    assert announced.strangers[0] == Address("192.0.2.66", 6_000)
+    assert len(announced.strangers) == 5
+    assert announced.result == []
+    wire = announced.port.comes(CLIENT)
+    assert announced.result == [wire.end]
+
+
+def test_a_second_comer_from_the_right_host_is_refused() -> None:
+    announced = Announced()
+    announced.port.comes(CLIENT)
+    assert announced.port.comes(CLIENT, 50_001) is None
+    assert announced.strangers == [Address(CLIENT, 50_001)]
+
+
+def test_an_accept_that_crosses_the_deadline_is_reset() -> None:
+    """The connection was being built when the listener gave up."""
+    announced = Announced()
+    protocol = announced.port.factory.buildProtocol(tcp(CLIENT, 50_000))
+    announced.listener.come.cancel()
+    assert Wire(protocol=protocol, peer=CLIENT).endings == ["abort"]
+    assert [type(each) for each in announced.result] == [CancelledError]
+
+
+@pytest.mark.parametrize(
+    ("expected", "came"),
+    [
+        ("2001:DB8::0009", "2001:db8::9"),
+        ("::ffff:192.0.2.9", "192.0.2.9"),
+        ("192.0.2.9", "::ffff:192.0.2.9"),
+    ],
+)
+def test_a_peer_is_the_same_however_its_address_is_written(expected: str, came: str) -> None:
+    """T91: a PROXY header may write it as it likes."""
+    announced = Announced(peer=expected, host="2001:db8::1")
+    assert announced.port.comes(came) is not None
+
+
+def test_who_does_not_come_in_time_does_not_come() -> None:
+    announced = Announced()
+    announced.world.advance(29.9)
+    assert announced.port.open
+    announced.world.advance(0.2)
+    [ended] = announced.result
+    assert isinstance(ended, Ended)
+    assert ended.word == "too-slow"
+    assert not announced.port.open
+    assert announced.ports.used == 0
+    assert announced.port.comes(CLIENT) is None
+
+
+def test_a_cancelled_wait_closes_the_listener_and_gives_the_port_back() -> None:
+    announced = Announced()
+    announced.listener.come.cancel()
+    assert not announced.port.open
+    assert announced.ports.used == 0
+    assert not announced.world.getDelayedCalls()
+
+
+def test_closing_twice_gives_the_port_back_once() -> None:
+    announced = Announced()
+    announced.listener.close()
+    announced.listener.close()
+    assert announced.ports.used == 0
+
+
+def test_ports_that_others_have_taken_are_passed_by() -> None:
+    world = World()
+    world.taken = set(range(40_000, 40_010)) - {40_007}
+    announced = Announced(world)
+    assert announced.at.port == 40_007
+    assert announced.ports.used == 1
+
+
+def test_when_every_try_meets_a_taken_port_the_range_counts_as_full() -> None:
+    """T92: at once, and nothing is left listening or drawn."""
+    world, ports = World(), PortRange((40_000, 40_099), Random(1).randrange)
+    world.taken = set(range(40_000, 40_100))
+    with pytest.raises(Ended, match=f"full: {TRIES} data ports at {OURS}"):
+        Announced(world, ports)
+    assert ports.used == 0
+    assert not world.listeners and not world.getDelayedCalls()
+
+
+def test_the_listener_is_at_the_address_that_the_control_connection_reached() -> None:
+    """A balancer with several addresses: another address would be another firewall's business."""
+    announced = Announced(host="203.0.113.77")
+    assert announced.port.host == "203.0.113.77"
+
+
+def test_what_the_peer_sends_before_the_other_leg_stands_is_held_up_to_a_cap() -> None:
+    announced, ears = Announced(), Ears()
+    wire = announced.port.comes(CLIENT)
+    wire.says(b"x" * 65_536)
+    assert wire.transport.producerState == "paused"
+    [end] = announced.result
+    assert isinstance(end, End)
+    end.give(ears)
+    assert ears.log == [b"x" * 65_536]
