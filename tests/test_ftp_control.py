@@ -300,7 +300,7 @@ def test_each_side_is_asked_to_pause_by_itself() -> None:
     """T20, attack 25."""
     machine = active()
     play(machine, "C: LIST  -> S: LIST")
-    assert not list(machine.received(Side.CLIENT, b"PWD\r\n" * 4000, 0.0))
+    assert not list(machine.received(Side.CLIENT, b"LIST\r\n" * 4000, 0.0))
     assert machine.congested(Side.CLIENT)
     assert not machine.congested(Side.SERVER)
     assert not list(machine.received(Side.SERVER, b"226 done\r\n" + b"421 x\r\n" * 20_000, 0.0))
