@@ -1,0 +1,244 @@
+"""Real FTP servers: a kind, an address and a directory in, a running server out.
+
+Each server is a process group of its own with a generated configuration and a log file. It starts in
+the network namespace of the calling thread. Its home says whose it is: `get/` has two marker files
+with the server's name, a large file, and a file named after the server; `put/` takes uploads.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from tests.peers import PEERS, ROOT, environment, program
+
+PATIENCE = 10.0
+"""Seconds that a server gets to answer on its port."""
+
+PASSWORD = "secret"
+ACCOUNT = pwd.getpwnam("bin")
+"""Whose files clients work with: an account without rights, but with a home that exists (vsftpd)."""
+
+
+@attrs.frozen
+class Site:
+    """What a server is to be: its name, where it listens, and the directory it lives in."""
+
+    name: str
+    host: str
+    port: int
+    place: Path
+
+    @property
+    def home(self) -> Path:
+        return self.place / "home"
+
+    def write(self, name: str, text: str, mode: int = 0o600) -> Path:
+        path = self.place / name
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+
+@attrs.frozen
+class Server:
+    """A server that runs."""
+
+    kind: str
+    site: Site
+    user: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def log(self) -> str:
+        return "\n".join(
+            f"== {path.name}\n{path.read_text(errors='replace')}"
+            for path in sorted(self.site.place.glob("*.log"))
+        )
+
+    def tell(self, number: int) -> None:
+        """Send a signal to all of its processes."""
+        os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        """End all of its processes at once, as a crash would."""
+        self.tell(signal.SIGKILL)
+        self.process.wait()
+
+
+# -- kinds: files of configuration written, the command out -----------------------------------------
+
+
+def vsftpd(site: Site) -> list[str]:
+    """Its anonymous user, the only one that needs no PAM."""
+    empty = site.place / "empty"
+    empty.mkdir(mode=0o755)
+    family = "6" if ":" in site.host else ""
+    settings = {
+        "listen": "NO" if family else "YES",
+        "listen_ipv6": "YES" if family else "NO",
+        f"listen_address{family}": site.host,
+        "listen_port": site.port,
+        "background": "NO",
+        "local_enable": "NO",
+        "ftp_username": ACCOUNT.pw_name,
+        "anon_root": site.home,
+        "anon_umask": "022",
+        "anon_world_readable_only": "NO",
+        "secure_chroot_dir": empty,
+        "vsftpd_log_file": site.place / "vsftpd.log",
+        "xferlog_std_format": "NO",
+        "connect_from_port_20": "NO",
+        "seccomp_sandbox": "NO",
+        **dict.fromkeys(
+            ("write_enable", "anon_upload_enable", "anon_mkdir_write_enable", "async_abor_enable",
+             "anon_other_write_enable", "xferlog_enable", "log_ftp_protocol"), "YES"
+        ),
+    }  # fmt: skip
+    text = "".join(f"{key}={value}\n" for key, value in settings.items())
+    return [program("vsftpd"), str(site.write("vsftpd.conf", text))]
+
+
+PROFTPD = """\
+ModulePath {modules}
+ServerName {site.name}
+ServerType standalone
+DefaultAddress {site.host}
+SocketBindTight on
+Port {site.port}
+UseIPv6 on
+User nobody
+Group nogroup
+PidFile {site.place}/pid
+ScoreboardFile {site.place}/scoreboard
+DelayEngine off
+SystemLog {site.place}/system.log
+ExtendedLog {site.place}/commands.log ALL
+TransferLog none
+WtmpLog off
+UseReverseDNS off
+AuthOrder mod_auth_file.c
+AuthUserFile {users}
+RequireValidShell off
+DefaultRoot ~
+AllowOverwrite on
+AllowStoreRestart on
+AllowRetrieveRestart on
+TimeoutLinger 5
+"""
+# crypt() of the password; MD5, because a matrix of logins should not wait for a slow hash.
+HASH = "$1$balancer$Fn.Kspf6mNMNppNuaVK5J."
+
+
+def proftpd(site: Site) -> list[str]:
+    """A user of its own file of users."""
+    users = site.write(
+        "users", f"joe:{HASH}:{ACCOUNT.pw_uid}:{ACCOUNT.pw_gid}::{site.home}:/bin/sh\n"
+    )
+    modules = ROOT / "usr/lib/proftpd"
+    text = PROFTPD.format(site=site, users=users, modules=modules)
+    return [program("proftpd"), "--nodaemon", "--config", str(site.write("proftpd.conf", text))]
+
+
+def pureftpd(site: Site) -> list[str]:
+    """A user of its own database of users."""
+    users = site.write(
+        "users", f"joe:{HASH}:{ACCOUNT.pw_uid}:{ACCOUNT.pw_gid}::{site.home}/./::::::::::::\n"
+    )
+    database = site.place / "users.pdb"
+    subprocess.run(
+        [program("pure-pw"), "mkdb", database, "-f", users], check=True, env=environment()
+    )
+    listen = f"{site.host},{site.port}"
+    return [program("pure-ftpd"), "--bind", listen, "--login", f"puredb:{database}", "--noanonymous",
+            "--dontresolve", "--minuid", "1", "--pidfile", f"{site.place}/pid",
+            "--maxclientsperip", "100"]  # fmt: skip
+
+
+def pyftpdlib(site: Site) -> list[str]:
+    script = Path(__file__).parent / "programs" / "pyftpdlib_server.py"
+    python = PEERS / "pyftpdlib" / "bin" / "python"
+    return [str(python), str(script), site.host, str(site.port), str(site.home), "joe", PASSWORD]
+
+
+KINDS: dict[str, tuple[Callable[[Site], list[str]], str]] = {
+    "vsftpd": (vsftpd, "anonymous"),
+    "proftpd": (proftpd, "joe"),
+    "pureftpd": (pureftpd, "joe"),
+    "pyftpdlib": (pyftpdlib, "joe"),
+}
+"""Kind → how it is started, and the user to log in as."""
+
+
+# -- running ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def running(kind: str, site: Site, large: bytes) -> Iterator[Server]:
+    """A server of this kind, from the first answer on its port until the end of the block."""
+    furnish(site, large)
+    command, user = KINDS[kind]
+    with (site.place / "output.log").open("wb") as output:
+        process = subprocess.Popen(
+            command(site), stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            start_new_session=True, env=environment(), cwd=site.place,
+        )  # fmt: skip
+    server = Server(kind, site, user, process)
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        end(server)
+
+
+def furnish(site: Site, large: bytes) -> None:
+    """The server's home, and what clients will look for in it."""
+    for directory in (site.place, site.home, site.home / "get", site.home / "put"):
+        directory.mkdir(mode=0o755)
+    get = site.home / "get"
+    for name in ("a-marker", "z-marker", f"i-am-{site.name}"):
+        (get / name).write_text(f"{site.name}\n")
+    (get / "m-large").write_bytes(large)
+    if os.geteuid() == 0:
+        os.chown(site.home / "put", ACCOUNT.pw_uid, ACCOUNT.pw_gid)
+
+
+def wait_until_ready(server: Server) -> None:
+    """Until it accepts. Raises AssertionError with its log when it does not."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with socket.create_connection((server.site.host, server.site.port), 1) as sock:
+                sock.recv(1)
+                return
+        except OSError as error:
+            dead = server.process.poll() is not None
+            if dead or time.monotonic() > deadline:
+                raise AssertionError(f"{server.kind}: {error}\n{server.log}") from error
+        time.sleep(0.05)
+
+
+def end(server: Server) -> None:
+    """All its processes, also those that a test has stopped."""
+    for number in (signal.SIGTERM, signal.SIGCONT):
+        try:
+            server.tell(number)
+        except ProcessLookupError:
+            break
+    try:
+        server.process.wait(PATIENCE / 2)
+    except subprocess.TimeoutExpired:
+        server.kill()
+    try:
+        server.tell(signal.SIGKILL)  # what its sessions left behind
+    except ProcessLookupError:
+        pass
