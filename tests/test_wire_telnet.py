@@ -62,8 +62,12 @@ def test_a_subnegotiation_that_does_not_end_spoils_one_line_only() -> None:
 
 def test_the_longest_subnegotiation_is_dropped_whole() -> None:
     inside = b"x" * (SUBNEGOTIATION_MOST - 2)
-    assert filtered(b"\xff\xfa" + inside + b"\xff\xf0NOOP") == b"NOOP"
-    assert filtered(b"\xff\xfa" + inside + b"xx\xff\xf0NOOP") == b"\0\xff\xf0NOOP"
+    for sent, left in (
+        (b"\xff\xfa" + inside + b"\xff\xf0NOOP", b"NOOP"),
+        (b"\xff\xfa" + inside + b"x\xff\xf0NOOP", b"\0\xf0NOOP"),
+    ):
+        assert filtered(sent) == left
+        assert filtered(*(sent[i : i + 1] for i in range(len(sent)))) == left
 
 
 def test_a_flood_of_doubled_bytes_comes_through_as_it_is() -> None:
@@ -71,3 +75,8 @@ def test_a_flood_of_doubled_bytes_comes_through_as_it_is() -> None:
     flood = b"\xff\xff" * 50_000
     assert filtered(flood) == flood
     assert filtered(*(flood[i : i + 777] for i in range(0, len(flood), 777))) == flood
+
+
+def test_a_flood_of_options_leaves_nothing() -> None:
+    """Attack 9, small."""
+    assert filtered(b"\xff\xfb\x01" * 50_000) == b""

@@ -10,101 +10,74 @@ RFC 854 options may turn up on any control connection. Nobody answers them: they
 
 from __future__ import annotations
 
-import enum
 import re
 from typing import Final
 
 SUBNEGOTIATION_MOST: Final = 8192
-"""Bytes between IAC SB and IAC SE. Beyond, a NUL is left in its place, so that the line which it
+"""Bytes from after IAC SB to IAC SE. Beyond, a NUL is left in its place, so that the line which it
 stands in is refused, and what follows is ordinary again (attack 9)."""
 
-_IAC: Final = 0xFF
-_SB: Final = 0xFA
-_SE: Final = 0xF0
-_ALONE: Final = frozenset({0xF2, 0xF4})
-"""DM and IP."""
-_WITH_OPTION: Final = frozenset({0xFB, 0xFC, 0xFD, 0xFE})
-"""WILL, WONT, DO, DONT."""
-_RUN: Final = re.compile(rb"\xff+")
-
-
-class _State(enum.Enum):
-    TEXT = enum.auto()
-    """Ordinary bytes."""
-    IAC = enum.auto()
-    """After IAC."""
-    OPTION = enum.auto()
-    """After IAC WILL, WONT, DO, DONT."""
-    INSIDE = enum.auto()
-    """After IAC SB."""
-    INSIDE_IAC = enum.auto()
-    """After IAC SB … IAC."""
+_IAC: Final = b"\xff"
+_SB: Final = b"\xff\xfa"
+_SE: Final = b"\xff\xf0"
+_BEFORE_SB: Final = re.compile(
+    rb"(?:[^\xff]++|\xff[\xfb-\xfe][\x00-\xff]|\xff[^\xfa-\xfe])*+"  # whole sequences only
+)
+_BEFORE_SE: Final = re.compile(rb"(?:[^\xff]++|\xff[^\xf0])*+")
+_DROPPED: Final = re.compile(
+    rb"((?:\xff[^\xf2\xf4\xfa-\xfe])++)"  # doubled, or a letter: kept
+    rb"|\xff[\xf2\xf4]"  # DM, IP
+    rb"|\xff[\xfb-\xfe][\x00-\xff]"  # WILL, WONT, DO, DONT
+)
 
 
 class TelnetFilter:
-    """Takes bytes as they come, gives what is left of them; remembers a few bytes at most."""
+    """Takes bytes as they come, gives what is left of them; remembers two bytes at most."""
 
-    __slots__ = ("_inside", "_state")
+    __slots__ = ("_inside", "_tail")
 
     def __init__(self) -> None:
-        self._state = _State.TEXT
-        self._inside = 0
+        self._tail = b""
+        """The beginning of a sequence, seen at the end of a segment."""
+        self._inside: int | None = None
+        """How long the subnegotiation under way is; None outside."""
 
     def take(self, data: bytes) -> bytes:
         """What is left of `data`, whatever the segments it came in."""
-        if self._state is _State.TEXT and _IAC not in data:
+        if self._inside is None and not self._tail and _IAC not in data:
             return data
+        data, self._tail = self._tail + data, b""
         left = bytearray()
         at = 0
         while at < len(data):
-            if self._state is _State.TEXT:
-                at = self._text(data, at, left)
-            elif self._state is _State.INSIDE:
-                at = self._subnegotiation(data, at, left)
-            else:
-                self._after(data[at], left)
-                at += 1
+            at = (self._text if self._inside is None else self._subnegotiation)(data, at, left)
         return bytes(left)
 
     def _text(self, data: bytes, at: int, left: bytearray) -> int:
-        """Up to and with the next IAC that is not doubled."""
-        for run in _RUN.finditer(data, at):
-            if (run.end() - run.start()) % 2:
-                left += data[at : run.end() - 1]
-                self._state = _State.IAC
-                return run.end()
-        left += data[at:]
+        """Up to the next subnegotiation, or to the last whole sequence; where to go on."""
+        match = _BEFORE_SB.match(data, at)
+        assert match is not None, "it matches nothing too"
+        left += _DROPPED.sub(rb"\1", match[0])
+        if data.startswith(_SB, match.end()):
+            self._inside = 0
+            return match.end() + len(_SB)
+        self._tail = data[match.end() :]
         return len(data)
 
     def _subnegotiation(self, data: bytes, at: int, left: bytearray) -> int:
-        """Up to and with the next IAC inside, or to the cap."""
+        """Past its end, or past the cap; where to go on."""
+        assert self._inside is not None, "called inside"
         stop = at + SUBNEGOTIATION_MOST - self._inside
-        found = data.find(_IAC, at, stop)
-        if found >= 0:
-            self._state = _State.INSIDE_IAC
-            self._inside += found + 1 - at
-            return found + 1
-        self._inside += min(stop, len(data)) - at
-        if self._inside >= SUBNEGOTIATION_MOST:
+        match = _BEFORE_SE.match(data, at, stop)
+        assert match is not None, "it matches nothing too"
+        end = match.end()
+        if data.startswith(_SE, end, stop):
+            self._inside = None
+            return end + len(_SE)
+        if stop <= len(data):
             left += b"\0"
-            self._state = _State.TEXT
-        return min(stop, len(data))
-
-    def _after(self, byte: int, left: bytearray) -> None:
-        """One byte after IAC, an option verb, or an IAC inside a subnegotiation."""
-        before, self._state = self._state, _State.TEXT
-        if before is _State.INSIDE_IAC:
-            if byte != _SE:
-                self._inside += 1
-                self._state = _State.INSIDE
-        elif before is _State.IAC:
-            self._command(byte, left)
-
-    def _command(self, byte: int, left: bytearray) -> None:
-        if byte in _WITH_OPTION:
-            self._state = _State.OPTION
-        elif byte == _SB:
-            self._state = _State.INSIDE
-            self._inside = 0
-        elif byte not in _ALONE:
-            left += bytes((_IAC, byte))
+            self._inside = None
+            return stop
+        self._inside += end - at
+        self._tail = data[end:]
+        return len(data)

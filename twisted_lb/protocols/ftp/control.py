@@ -125,7 +125,7 @@ class FtpControl:
             self._commands.hear(now)
         except WireError:
             self._end("wire-error", now)
-        if not self._state.over:
+        if self._closed and not self._state.over:
             self._mind_the_ends(now)
         return self._state.out.empty()
 
@@ -142,8 +142,9 @@ class FtpControl:
         state, gone = self._state, self._closed
         quiet = state.turns.quiet and self._commands.done
         if Side.SERVER in gone and self._replies.done:
+            parted = state.quit or state.last in _GOODBYES
             self._say_last(_SERVICE_GONE)
-            self._finish("done" if state.quit else "server-closed", now)
+            self._finish("done" if parted else "server-closed", now)
         elif Side.CLIENT in gone and quiet:
             self._finish("done" if state.quit else "client-left", now)
         elif Side.CLIENT in gone and not self._leaving:
