@@ -51,7 +51,7 @@ def test_client_passive_server_active() -> None:
 
 @pytest.mark.parametrize("server_data", ["active", "same"])
 def test_both_legs_active(server_data: str) -> None:
-    """The server connects to us, and we to the client, once the transfer is accepted (T47)."""
+    """The server connects to us, and we to the client as soon as it has (T47)."""
     play(
         logged_in(server_data=server_data),
         """
@@ -59,9 +59,8 @@ def test_both_legs_active(server_data: str) -> None:
         listening 1 server 198.51.100.254:30000 -> S: PORT 198,51,100,254,117,48
         S: 200 ok                              -> C: 200 Active data connection accepted.
         C: LIST                                -> S: LIST
-        connected 1 server
+        connected 1 server                     -> dial 1 client 192.0.2.9:51201
         S: 150 ok                              -> C: 150 ok
-                                               -> dial 1 client 192.0.2.9:51201
         connected 1 client
         """,
     )

@@ -23,9 +23,9 @@ def test_the_server_may_come_before_it_says_200() -> None:
         """
         connected 1 server
         S: 200 ok                  -> C: 200 Active data connection accepted.
+                                   -> dial 1 client 192.0.2.9:51201
         C: RETR a                  -> S: RETR a
         S: 150 ok                  -> C: 150 ok
-                                   -> dial 1 client 192.0.2.9:51201
         """,
     )
 

@@ -72,7 +72,7 @@ def test_a_server_that_says_good_bye_has_the_last_word() -> None:
         logged_in(),
         """
         S: 421 idle for too long   -> C: 421 idle for too long
-        closed server              -> finish server-closed
+        closed server              -> finish done
         """,
     )
 
@@ -90,6 +90,20 @@ def test_a_421_of_long_ago_is_not_the_last_word() -> None:
     )
 
 
+def test_a_server_that_has_had_enough_of_wrong_passwords_may_just_close() -> None:
+    """T16, T83: its 530 was its last word; none is invented."""
+    play(
+        greeted(),
+        """
+        C: USER joe                -> S: USER joe
+        S: 331 password            -> C: 331 password
+        C: PASS wrong              -> S: PASS wrong
+        S: 530 no, and good-bye    -> C: 530 no, and good-bye
+        closed server              -> finish done
+        """,
+    )
+
+
 def test_a_half_line_of_a_dying_server_is_relayed() -> None:
     """T83."""
     play(
@@ -97,7 +111,7 @@ def test_a_half_line_of_a_dying_server_is_relayed() -> None:
         """
         S~ 421 bye
         closed server              -> C: 421 bye
-                                   -> finish server-closed
+                                   -> finish done
         """,
     )
 
@@ -121,9 +135,8 @@ def test_success_that_must_wait_is_told_before_the_end() -> None:
         active(),
         """
         C: LIST                    -> S: LIST
-        connected 1 server
+        connected 1 server         -> dial 1 client 192.0.2.9:51201
         S: 150 ok                  -> C: 150 ok
-                                   -> dial 1 client 192.0.2.9:51201
         S: 226 done
         closed server
         connected 1 client         -> C: 226 done

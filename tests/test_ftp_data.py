@@ -23,12 +23,12 @@ from twisted_lb.terms import Address
 # -- when a leg is dialled ---------------------------------------------------------------------
 
 
-def test_a_client_is_not_dialled_before_the_server_accepts() -> None:
-    """T47: we are no port scanner, not even for a client's own host."""
+def test_a_server_that_comes_by_itself_has_accepted_and_the_client_is_dialled() -> None:
+    """T26, T47: some servers connect at PORT; the client sees it when it would see it directly."""
     play(
         active(),
         """
-        connected 1 server
+        connected 1 server   -> dial 1 client 192.0.2.9:51201
         C: RETR a            -> S: RETR a
         S: 550 no            -> C: 550 no
                              -> tell transfer joe RETR a 0 done 550
@@ -41,13 +41,12 @@ def test_a_channel_that_a_refused_transfer_left_serves_the_next() -> None:
     play(
         active(),
         """
-        connected 1 server
+        connected 1 server   -> dial 1 client 192.0.2.9:51201
         C: RETR a            -> S: RETR a
         S: 550 no            -> C: 550 no
                              -> tell transfer joe RETR a 0 done 550
         C: RETR b            -> S: RETR b
         S: 150 ok            -> C: 150 ok
-                             -> dial 1 client 192.0.2.9:51201
         """,
     )
 
@@ -138,9 +137,8 @@ def test_a_client_that_refuses_gets_the_servers_425() -> None:
         active(),
         """
         C: RETR a                     -> S: RETR a
-        connected 1 server
+        connected 1 server            -> dial 1 client 192.0.2.9:51201
         S: 150 ok                     -> C: 150 ok
-                                      -> dial 1 client 192.0.2.9:51201
         failed 1 client client-left   -> abort 1
                                       -> alarm transfer 30
         S: 426 you hung up            -> C: 426 you hung up
@@ -244,9 +242,8 @@ def test_a_leg_that_breaks_before_the_other_stands() -> None:
         active(),
         """
         C: STOR a                     -> S: STOR a
-        connected 1 server
+        connected 1 server            -> dial 1 client 192.0.2.9:51201
         S: 150 ok                     -> C: 150 ok
-                                      -> dial 1 client 192.0.2.9:51201
         failed 1 server server-closed -> abort 1
                                       -> alarm transfer 30
         S: 552 disk full              -> C: 552 disk full
@@ -256,13 +253,13 @@ def test_a_leg_that_breaks_before_the_other_stands() -> None:
     )
 
 
-def test_a_client_is_not_dialled_for_a_server_that_went_away() -> None:
-    """T47: its leg broke before it said 150."""
+def test_a_server_that_goes_away_before_its_150_takes_the_clients_leg_along() -> None:
+    """T4: its leg broke before it said 150."""
     play(
         active(),
         """
         C: RETR a                     -> S: RETR a
-        connected 1 server
+        connected 1 server            -> dial 1 client 192.0.2.9:51201
         failed 1 server server-closed -> abort 1
                                       -> alarm transfer 30
         S: 150 ok                     -> C: 150 ok

@@ -206,9 +206,8 @@ def test_success_of_many_lines_waits_whole() -> None:
         active(),
         """
         C: LIST              -> S: LIST
-        connected 1 server
+        connected 1 server   -> dial 1 client 192.0.2.9:51201
         S: 150 ok            -> C: 150 ok
-                             -> dial 1 client 192.0.2.9:51201
         S: 226-done\\r\\n226 7 bytes
         connected 1 client   -> C: 226-done
                              -> C: 226 7 bytes
@@ -222,9 +221,8 @@ def test_success_becomes_425_when_the_client_could_not_be_reached() -> None:
         active(),
         """
         C: LIST                     -> S: LIST
-        connected 1 server
+        connected 1 server          -> dial 1 client 192.0.2.9:51201
         S: 150 ok                   -> C: 150 ok
-                                    -> dial 1 client 192.0.2.9:51201
         S: 226-done\\r\\n226 7 bytes
         failed 1 client client-left -> abort 1
                                     -> alarm transfer 30
@@ -308,8 +306,8 @@ def test_a_server_that_says_no_150_is_understood() -> None:
         active(),
         """
         C: LIST              -> S: LIST
-        connected 1 server
-        S: 226 done          -> dial 1 client 192.0.2.9:51201
+        connected 1 server   -> dial 1 client 192.0.2.9:51201
+        S: 226 done
         connected 1 client   -> C: 226 done
         """,
     )

@@ -215,3 +215,8 @@ def test_a_reply_line_without_end_is_no_servers(end: bytes) -> None:
 def test_replies_are_the_same_for_every_split(data: bytes, at: list[int]) -> None:
     """T17, T80."""
     assert replies(cut(data, at)) == replies([data])
+
+
+def test_what_is_left_of_a_synch_before_a_verb_is_dropped() -> None:
+    """T14: Interrupt Process and IAC sent as urgent data, each by itself, then ABOR."""
+    assert commands([b"\xf4", b"\xff", b"abor\r\n"]) == [Command(b"ABOR", b"abor")]

@@ -22,6 +22,8 @@ REPLY_LINE_MOST: Final = 65_536
 """Bytes of one reply line without its line end. More is not a server, or not ours (attack 22)."""
 
 _LINE_FEED: Final = b"\n"
+_SYNCH: Final = bytes(range(0xF0, 0x100))
+"""What may be left before a verb when a Telnet Synch was sent as urgent data, byte by byte."""
 _FORBIDDEN: Final = re.compile(rb"[\0\r]")
 _REPLY: Final = re.compile(rb"([0-9]{3})(?:([ -])|$)")
 
@@ -121,6 +123,7 @@ class CommandReader:
             return Fault.TOO_LONG
         if _FORBIDDEN.search(line) or not (ended_well or self._bare_lf):
             return Fault.FORBIDDEN
+        line = line.lstrip(_SYNCH)
         return Command(_verb(line), line)
 
 

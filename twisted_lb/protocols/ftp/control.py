@@ -43,7 +43,9 @@ _LAST_WORDS: Final[dict[Ending, bytes]] = {
     "wire-error": b"421 Protocol error, closing control connection.",
 }
 _SERVICE_GONE: Final = b"421 Service not available, closing control connection."
-_GOODBYES: Final = frozenset({221, 421})
+_GOODBYES: Final = frozenset({221, 421, 530})
+"""Replies after which a server that closes has said its last word; 530 when it has had enough of
+wrong passwords."""
 
 
 class FtpControl:

@@ -113,7 +113,10 @@ class DataChannel:
                 server.stand = Stand.COMING
                 yield Dial(self.number, Side.SERVER, server.target)
         elif client.target is not None and client.stand is Stand.IDLE:
-            accepted = transfer is not None and wanted and transfer.started
+            # A server that connects by itself has accepted; one that we connected to says so (T47).
+            accepted = server.target is None or (
+                wanted and transfer is not None and transfer.started
+            )
             if accepted and server.stand is Stand.STANDS:
                 client.stand = Stand.COMING
                 yield Dial(self.number, Side.CLIENT, client.target)
@@ -147,6 +150,8 @@ class Channels:
         self._announced = channel
         if transfer is not None and transfer.channel is None and not transfer.failed:
             self.use(transfer)
+        else:
+            self._advance(channel)
 
     def drop(self, channel: DataChannel) -> None:
         """The announcement came to nothing."""
