@@ -1,17 +1,21 @@
 """Listens for clients and lets in those who may connect: out come Ends.
 
-Refused before anything is read: sources that are not allowed, and connections beyond the
-frontend's maxconn. A PROXY header, where one is required, is read by `proxy_header`.
+Refused before anything is read: sources that are not allowed, floods of one network, connections
+beyond the frontend's maxconn, and what would take the last descriptors of the process. A PROXY
+header, where one is required, is read by `proxy_header`.
 """
 
 from __future__ import annotations
 
+import resource
+import socket
+import sys
 from collections.abc import Callable, Sequence
 
-import attrs
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Protocol, ServerFactory
 
+from .admission import Admission
 from .config.settings import Frontend, Network
 from .ends import End, Tuning, address, line
 from .errors import Ended, WireError
@@ -19,23 +23,63 @@ from .terms import MORE, Address, Ending
 from .wire.address import ip
 from .wire.proxyheader import Header, parse
 
+SPARE = 10
+"""One descriptor of so many is kept from clients: for the servers and data channels of those who
+are in, for checks and the log."""
 
-@attrs.frozen
+
+def descriptors() -> int:
+    """How high a client's descriptor may be numbered.
+
+    The kernel gives the lowest number that is free: the number tells how many are in use.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return limit - limit // SPARE
+
+
 class Door:
-    """Who may connect to a frontend."""
+    """Who may connect to a frontend, and how many.
 
-    frontend: Frontend
+    `choose(n)` is chance; `highest` the number that a client's descriptor may have at most.
+    """
 
-    def refuses(self, peer: Address, connected: int) -> Ending | None:
+    def __init__(self, frontend: Frontend, choose: Callable[[int], int], highest: int) -> None:
+        self.frontend = frontend
+        self.connected = 0
+        self._highest = highest
+        startups = None if frontend.proxy.mode == "required" else frontend.startups
+        self._admission = Admission(startups, choose)
+
+    def refuses(self, peer: Address) -> Ending | None:
         """The word to refuse this peer with; None: it may come in."""
         rule = self.frontend
-        if not peer.host:
-            return None  # a unix socket: its permissions decide
-        outside = rule.proxy.trusted and not _within(peer.host, rule.proxy.trusted)
-        unlisted = rule.allow and not _within(peer.host, rule.allow)
-        if outside or unlisted or _within(peer.host, rule.deny):
-            return "refused-source"
-        return "full" if connected >= rule.maxconn else None
+        if peer.host:  # else a unix socket: its permissions decide
+            outside = rule.proxy.trusted and not _within(peer.host, rule.proxy.trusted)
+            unlisted = rule.allow and not _within(peer.host, rule.allow)
+            if outside or unlisted or _within(peer.host, rule.deny):
+                return "refused-source"
+        room = self.connected < rule.maxconn and self._admission.admits(peer)
+        return None if room else "full"
+
+    def affords(self, end: End) -> bool:
+        """Whether there are descriptors enough to serve this client, too."""
+        handle = end.transport.getHandle()
+        return not isinstance(handle, socket.socket) or handle.fileno() <= self._highest
+
+    def entered(self, peer: Address) -> None:
+        """This peer came in."""
+        self.connected += 1
+        self._admission.begun(peer)
+
+    def settled(self, peer: Address) -> None:
+        """One who came in is joined to a server, or refused after all."""
+        self._admission.settled(peer)
+
+    def left(self) -> None:
+        """One who came in is gone."""
+        self.connected -= 1
 
 
 def _within(host: str, networks: Sequence[Network]) -> bool:
@@ -47,43 +91,42 @@ class Entrance(ServerFactory):
     """The Twisted factory of a frontend's listeners.
 
     `enter(end)` is called for every client that may come in, `turned_away(peer, word)` for the
-    others. Whoever entered counts against maxconn until `leave`.
+    others. Whoever entered counts at the door until that is told otherwise.
     """
 
     noisy = False
 
     def __init__(
         self,
-        frontend: Frontend,
+        door: Door,
         hold: int,
         enter: Callable[[End], None],
         turned_away: Callable[[Address, Ending], None],
     ) -> None:
-        self.connected = 0
-        self._door = Door(frontend)
+        self._door = door
         self._hold = hold
         self._enter = enter
         self._turned_away = turned_away
-        self._tuning = Tuning(frontend.keepalive, frontend.user_timeout)
-
-    def leave(self) -> None:
-        """One who entered is gone."""
-        self.connected -= 1
+        self._tuning = Tuning(door.frontend.keepalive, door.frontend.user_timeout)
 
     # IFactory
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         assert addr is not None, "an accepted connection has an address"
         peer = address(addr)
-        word = self._door.refuses(peer, self.connected)
+        word = self._door.refuses(peer)
         if word is not None:
             self._turned_away(peer, word)
             return None
-        self.connected += 1
-        return line(self._entered, self._hold)
+        return line(self._stands, self._hold)
 
-    def _entered(self, end: End) -> None:
+    def _stands(self, end: End) -> None:
+        if not self._door.affords(end):
+            end.abort()
+            self._turned_away(end.peer, "full")
+            return
         self._tuning.apply(end)
+        self._door.entered(end.peer)
         self._enter(end)
 
 

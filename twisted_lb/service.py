@@ -15,7 +15,7 @@ from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks
 from twisted.internet.interfaces import IListeningPort
 
-from .accept import Entrance
+from .accept import Door, Entrance, descriptors
 from .backend import LiveBackend, Reach
 from .balance import Pool, policy
 from .claims import Claims
@@ -203,20 +203,22 @@ class Balancer(MultiService):
             self._count += 1
             story = Story(f"{self._owner}.{self._count:x}", end, parts, gone)
             self.stories.add(story)
+            peer = end.peer  # a PROXY header may say otherwise later
             path = Deferred.fromCoroutine(carry(story))
+            path.addBoth(lambda _: door.settled(peer))
             end.on_lost = path.cancel
 
         def gone(story: Story) -> None:
             self.stories.discard(story)
-            entrance.leave()
+            door.left()
             if not self.stories:
                 self._wait_no_more()
 
         def turned_away(peer: Address, word: Ending) -> None:
             self._note(ConnectionEnded("", frontend.name, peer, word, 0.0))
 
-        entrance = Entrance(frontend, self.settings.limits.hold, enter, turned_away)
-        return entrance
+        door = Door(frontend, choose, descriptors())
+        return Entrance(door, self.settings.limits.hold, enter, turned_away)
 
     def _parts(self, frontend: Frontend) -> Parts:
         groups = self.settings.groups

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
 import sys
@@ -102,10 +103,17 @@ def fail(message: str) -> NoReturn:
 def makeService(options: Options) -> IService:
     """The balancer for twistd: with its access log, and with signals of its own."""
     settings = options.settings
+    raise_descriptors()
     note = fanout(JsonLines(open_log(settings.log), time.time), Counters())
     balancer = Program(settings, reactor, note)
     reactor.callWhenRunning(install_signals, balancer)
     return balancer
+
+
+def raise_descriptors() -> None:
+    """As many descriptors as the system lets us have: a session costs two, a transfer two more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Program(Balancer):

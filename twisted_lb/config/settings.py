@@ -148,6 +148,18 @@ class FtpRules:
 
 
 @attrs.frozen
+class Startups:
+    """How many connections of one network may be on their way to a server, as sshd's MaxStartups:
+    from `start` on `rate` percent of new ones are refused, rising to all of them at `full`."""
+
+    start: int = 1000
+    """More than a listener's backlog, which a whole site may fill when it comes back at once."""
+    rate: int = 30
+    full: int = 3000
+    """Less than maxconn: one network cannot fill a frontend with connections that say nothing."""
+
+
+@attrs.frozen
 class Frontend:
     """A listening address and what is spoken on it."""
 
@@ -171,6 +183,9 @@ class Frontend:
     """Empty: everyone who is not denied."""
     deny: tuple[Network, ...] = ()
     maxconn: int = 10_000
+    startups: Startups | None = Startups()
+    """Counted by /24 and /64, until a connection is joined; None: no limit. Not where PROXY is
+    required, since everybody then comes from the proxy's address."""
     backlog: int = 1024
     keepalive: float | None = 60.0
     """Seconds of silence before TCP asks whether the peer is there; None: never. Finds the

@@ -22,6 +22,7 @@ from . import units as u
 from . import values as v
 from .document import Document, WrittenFrontend, WrittenRoute
 from .locate import Path
+from .startups import STARTUPS
 
 POLICIES: Final = (
     "round-robin",
@@ -158,6 +159,7 @@ KINDS: Final[_Kinds] = {
     (WrittenFrontend, "backend"): v.NAME,
     (WrittenFrontend, "role"): v.choice(*ROLES),
     (WrittenFrontend, "server_port"): at.SERVER_PORT,
+    (WrittenFrontend, "startups"): v.either(STARTUPS, v.word("unlimited")),
     (WrittenFrontend, "user_timeout"): v.either(_DURATION, v.word("kernel")),
     (s.Check, "type"): v.choice(*CHECKS),
     (s.Check, "port"): v.either(at.PORT, v.word("auto")),
