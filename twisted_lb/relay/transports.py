@@ -21,8 +21,8 @@ FLUSH_TIMEOUT = 120.0
 class Joined:
     """A channel whose two Ends are joined. `on_end(joined)` is called once both are gone.
 
-    With `eof_waits` the end of one side is passed on in the reactor's next turn: what came before it
-    on another connection (ABOR on control, then the end of its data) is then passed on before it.
+    With `eof_waits` the end of one side is passed on in the reactor's next turn: what came before
+    it on another connection (ABOR on control, then the end of its data) is passed on first.
     """
 
     __slots__ = (

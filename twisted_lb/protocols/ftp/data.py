@@ -6,8 +6,9 @@ Abort, and one TransferEnded for each transfer.
 Rules:
 - A server that listens is dialled when the client's leg stands, or, when the client listens, as
   soon as a transfer was asked for.
-- A client that listens is dialled when the server has accepted the transfer and its own leg
-  stands: before that we would knock at ports for anybody who asks (T47).
+- A client that listens is dialled when the server's leg stands and the server has accepted: a
+  server that we connected to says so, one that connects by itself has (T26, T47). Before that we
+  would knock at ports for anybody who asks.
 - When a leg cannot be had the other is aborted, so that the server ends the transfer by itself
   (T23). A server that still waits for us to come is knocked at: connected, and reset.
 - A new announcement replaces the former one (T3); a joined channel goes on to its end.
