@@ -175,7 +175,7 @@ HEADERS = {
 
 @pytest.mark.parametrize("version", HEADERS)
 def test_a_header_is_read_at_every_split_and_what_follows_is_payload(version: str) -> None:
-    """Attack 16: better than a reset for who sends it in two segments. T1."""
+    """Attack 16: better than a reset for who sends it in two segments."""
     header = HEADERS[version]
     whole = header + HEADERS["v1"] + b"payload"
     for cut in range(len(whole) + 1):

@@ -1,0 +1,121 @@
+"""A frontend listens at all of its addresses, or at none and says why."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ServerFactory
+
+from tests.fakes import Listening, World
+from twisted_lb import listeners
+from twisted_lb.config.settings import Frontend
+from twisted_lb.listeners import CannotListen, listen
+from twisted_lb.terms import Address
+
+
+def at(*addresses: tuple[str, int], **rules: Any) -> Frontend:
+    return Frontend("in", listen=tuple(Address(*each) for each in addresses), **rules)
+
+
+def opened(frontend: Frontend, world: World) -> list[Listening]:
+    listen(world, frontend, ServerFactory())
+    return world.listeners
+
+
+def test_every_address_is_listened_at_with_the_backlog_that_is_configured() -> None:
+    frontend = at(("192.0.2.1", 3000), ("2001:db8::1", 3000), backlog=77)
+    found = opened(frontend, World())
+    assert [(port.host, port.port, port.backlog) for port in found] == [
+        ("192.0.2.1", 3000, 77),
+        ("2001:db8::1", 3000, 77),
+    ]
+
+
+@pytest.mark.parametrize(("dual", "host"), [(True, "::"), (False, "")])
+def test_a_star_is_every_address_of_both_families(
+    dual: bool, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: dual)
+    [port] = opened(at(("*", 3000)), World())
+    assert port.host == host
+
+
+def test_a_port_that_is_taken_fails_the_start_and_leaves_none_open() -> None:
+    """Twisted's own service only logs it and stays up."""
+    world = World()
+    world.taken = {3001}
+    with pytest.raises(CannotListen) as why:
+        opened(at(("192.0.2.1", 3000), ("192.0.2.1", 3001)), world)
+    assert str(why.value) == (
+        "frontend in: cannot listen on 192.0.2.1:3001: Address already in use"
+    )
+    assert world.listeners == []
+
+
+def test_urgent_data_stays_in_line_from_the_first_byte() -> None:
+    """The option is inherited by what is accepted."""
+    world, ours = World(), socket.socket()
+    listening = world.listenTCP
+
+    def with_socket(*args: Any, **keywords: Any) -> Listening:
+        port = listening(*args, **keywords)
+        port.socket = ours  # type: ignore[attr-defined]
+        return port
+
+    world.listenTCP = with_socket  # type: ignore[method-assign]
+    opened(at(("192.0.2.1", 3000)), world)
+    assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE)
+    ours.close()
+
+
+# -- endpoint strings ------------------------------------------------------------------------------
+
+
+class Endpoint:
+    """Stands in for any of Twisted's server endpoints."""
+
+    def __init__(self, answer: Deferred[Any]) -> None:
+        self.answer = answer
+
+    def listen(self, factory: ServerFactory) -> Deferred[Any]:
+        return self.answer
+
+
+def with_endpoint(monkeypatch: pytest.MonkeyPatch, answer: Deferred[Any]) -> None:
+    monkeypatch.setattr(listeners, "serverFromString", lambda reactor, text: Endpoint(answer))
+
+
+def test_an_endpoint_string_is_listened_at_beside_the_addresses() -> None:
+    world = World()
+    found = listen(world, at(("192.0.2.1", 3000), endpoint="tcp:3001:interface=192.0.2.2"), None)
+    assert [(port.host, port.port) for port in world.listeners] == [
+        ("192.0.2.2", 3001),
+        ("192.0.2.1", 3000),
+    ]
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("tcp:3001", "Address already in use"),
+        ("tcp", "takes at least 1|missing 1 required"),
+        ("nonsense:1", "Unknown endpoint type"),
+    ],
+)
+def test_an_endpoint_that_cannot_listen_fails_the_start(text: str, why: str) -> None:
+    world = World()
+    world.taken = {3001}
+    with pytest.raises(CannotListen, match=f"frontend in: '{text}': .*({why})"):
+        opened(at(endpoint=text), world)
+
+
+def test_an_endpoint_that_does_not_listen_at_once_fails_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_endpoint(monkeypatch, Deferred())
+    with pytest.raises(CannotListen, match="does not listen at once"):
+        opened(at(endpoint="slow:"), World())
