@@ -65,10 +65,11 @@ class Ftp:
 
     def __init__(self, idle: Idle, rules: FtpRules, choose: Callable[[int], int]) -> None:
         self._idle = idle
-        self._ports = {
+        self.ports = {
             Side.CLIENT: PortRange(rules.passive_ports, choose),
             Side.SERVER: PortRange(rules.server_ports, choose),
         }
+        """Where data listeners stand, for connections from each side."""
         self._memories: dict[Server, ServerMemory] = {}
 
     # Spoken
@@ -126,7 +127,7 @@ class Ftp:
             parts.frontend.name,
             session,
             control,
-            self._ports,
+            self.ports,
             rules.data_timeout,
             rules.stall_timeout,
             header if rules.proxy_data else lambda seat: b"",
