@@ -1,4 +1,4 @@
-"""What a cell is: one session of one client in one mode with one operation, and what must hold then.
+"""What a cell is: one session of one client in one mode with one operation, and what must hold.
 
 A session downloads a marker file, does its operation, lists a directory and downloads another
 marker. Passed means: the client's own log shows the commands that were meant and one login, hashes
@@ -41,6 +41,7 @@ class Cell:
     client: str
     mode: str
     operation: str
+    family: int = 4
 
     def __str__(self) -> str:
         return f"{self.client}/{self.mode}/{self.operation}"
@@ -58,7 +59,7 @@ class Target:
 
 @attrs.frozen
 class Visit:
-    """One cell about to be measured: the target, and files in an empty directory."""
+    """One cell about to be measured: the target, and a directory that is not there yet."""
 
     cell: Cell
     target: Target
@@ -72,8 +73,8 @@ class Visit:
 
     @property
     def put(self) -> str:
-        """The name of the upload on the server."""
-        return f"put/{self.cell}".replace(f"/{self.cell.mode}/", f"-{self.cell.mode}-")
+        """The name of the upload on the server: no other visit has it."""
+        return f"put/{self.place.name}"
 
     def task(self) -> str:
         """All of it, for a program of its own."""
@@ -119,9 +120,9 @@ def _commands(cell: Cell, log: str) -> list[str]:
 def _contents(visit: Visit, homes: Mapping[str, Path]) -> list[str]:
     named = {part: _server(visit.place / part) for part in ("before", "after", "listing")}
     wrong = []
-    if visit.cell.operation in ("download", "resume"):
-        if _hash(visit.place / "got") != hashlib.sha256(visit.large).hexdigest():
-            wrong.append("what was downloaded is not what is on the server")
+    downloads = visit.cell.operation in ("download", "resume")
+    if downloads and _hash(visit.place / "got") != hashlib.sha256(visit.large).hexdigest():
+        wrong.append("what was downloaded is not what is on the server")
     if visit.cell.operation in EXPECTED:
         touched, right = _uploads(visit, homes)
         named["upload"] = ",".join(touched)

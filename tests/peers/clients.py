@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from itertools import product, starmap
 from pathlib import Path
 
 import attrs
@@ -34,7 +35,7 @@ class Run:
     interrupted: bool = False
 
 
-# -- the clients ------------------------------------------------------------------------------------
+# -- the clients -----------------------------------------------------------------------------------
 
 
 def curl(visit: Visit) -> Run:
@@ -216,7 +217,9 @@ CLIENTS: dict[str, Callable[[Visit], Run]] = {
     "basic-ftp": basicftp,
 }
 
-# -- what they cannot do ----------------------------------------------------------------------------
+# -- what they cannot do ---------------------------------------------------------------------------
+
+IPV4 = "is a command of IPv4"
 
 CANNOT = {
     ("curl", "*", "resume-upload"): "resumes an upload by APPE",
@@ -238,25 +241,27 @@ CANNOT = {
     ("basic-ftp", "*", "resume-upload"): "resumes an upload by APPE",
     ("basic-ftp", "*", "abort"): "aborts by closing the session",
 }
-"""(client, mode, operation) → why it has no such cell on IPv4."""
+"""(client, mode, operation) → why it has no such cell."""
+
+CANNOT_6 = {("ncftp", "*", "*"): "has no IPv6", ("*", "PASV", "*"): IPV4, ("*", "PORT", "*"): IPV4}
+"""The same on IPv6, where what CANNOT says of IPv4 does not hold."""
 
 
 def cannot(cell: Cell) -> str:
     """Why the client has no such cell; empty when it has."""
-    for mode in (cell.mode, "*"):
-        for operation in (cell.operation, "*"):
-            if (cell.client, mode, operation) in CANNOT:
-                return CANNOT[cell.client, mode, operation]
-    return ""
+    only = {key: why for key, why in CANNOT.items() if "IPv4" not in why}
+    table = CANNOT if cell.family == 4 else only | CANNOT_6
+    asked = product((cell.client, "*"), (cell.mode, "*"), (cell.operation, "*"))
+    return next((table[key] for key in asked if key in table), "")
 
 
-def cells() -> list[Cell]:
+def cells(family: int = 4) -> list[Cell]:
     """Every cell that some client has."""
-    every = (Cell(c, m, o) for c in CLIENTS for m in MODES for o in OPERATIONS)
+    every = starmap(Cell, product(CLIENTS, MODES, OPERATIONS, [family]))
     return [cell for cell in every if not cannot(cell)]
 
 
-# -- running ----------------------------------------------------------------------------------------
+# -- running ---------------------------------------------------------------------------------------
 
 
 def measure(visit: Visit, homes: Mapping[str, Path]) -> str:

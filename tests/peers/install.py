@@ -1,8 +1,8 @@
 """./run peers: nothing in, real FTP servers and clients in `.peers/` and their versions out.
 
 Debian's packages are downloaded and unpacked, never installed: the FTP servers conflict with each
-other, and no maintainer script runs that could start a daemon. Nothing outside `.peers/` changes and
-no root is needed; apt keeps its lists in there, too. Why so: docs/decisions/peers.md.
+other, and no maintainer script runs that could start a daemon. Nothing outside `.peers/` changes,
+and no root is needed; apt keeps its lists in there, too. Why so: docs/decisions/peers.md.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def call(*command: str | Path, cwd: Path = PEERS) -> str:
     return done.stdout
 
 
-# -- Debian's -------------------------------------------------------------------------------------
+# -- Debian's --------------------------------------------------------------------------------------
 
 
 def apt(*arguments: str, cwd: Path = PEERS) -> str:
@@ -110,7 +110,7 @@ def wanted() -> set[str]:
     return packages
 
 
-# -- others' --------------------------------------------------------------------------------------
+# -- others' ---------------------------------------------------------------------------------------
 
 
 def npm() -> dict[str, str]:

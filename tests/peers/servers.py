@@ -1,8 +1,8 @@
 """Real FTP servers: a kind, an address and a directory in, a running server out.
 
-Each server is a process group of its own with a generated configuration and a log file. It starts in
-the network namespace of the calling thread. Its home says whose it is: `get/` has two marker files
-with the server's name, a large file, and a file named after the server; `put/` takes uploads.
+Each server is a process group of its own with a generated configuration and a log file. It starts
+in the network namespace of the calling thread. Its home says whose it is: `get/` has two marker
+files with the server's name, a large file, and a file named after the server; `put/` takes uploads.
 """
 
 from __future__ import annotations
@@ -10,23 +10,22 @@ from __future__ import annotations
 import os
 import pwd
 import signal
-import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
 
 from tests.peers import PEERS, ROOT, environment, program
+from tests.peers.ready import until_it_accepts
 
-PATIENCE = 10.0
-"""Seconds that a server gets to answer on its port."""
+PATIENCE = 5.0
+"""Seconds that a server gets to end by itself."""
 
 PASSWORD = "secret"
 ACCOUNT = pwd.getpwnam("bin")
-"""Whose files clients work with: an account without rights, but with a home that exists (vsftpd)."""
+"""Whose files clients work with: it has no rights, but a home that exists (vsftpd insists)."""
 
 
 @attrs.frozen
@@ -75,7 +74,7 @@ class Server:
         self.process.wait()
 
 
-# -- kinds: files of configuration written, the command out -----------------------------------------
+# -- kinds: files of configuration written, the command out ----------------------------------------
 
 
 def vsftpd(site: Site) -> list[str]:
@@ -159,8 +158,8 @@ def pureftpd(site: Site) -> list[str]:
         [program("pure-pw"), "mkdb", database, "-f", users], check=True, env=environment()
     )
     listen = f"{site.host},{site.port}"
-    return [program("pure-ftpd"), "--bind", listen, "--login", f"puredb:{database}", "--noanonymous",
-            "--dontresolve", "--minuid", "1", "--pidfile", f"{site.place}/pid",
+    return [program("pure-ftpd"), "--bind", listen, "--login", f"puredb:{database}",
+            "--noanonymous", "--dontresolve", "--minuid", "1", "--pidfile", f"{site.place}/pid",
             "--maxclientsperip", "100"]  # fmt: skip
 
 
@@ -179,7 +178,7 @@ KINDS: dict[str, tuple[Callable[[Site], list[str]], str]] = {
 """Kind → how it is started, and the user to log in as."""
 
 
-# -- running ----------------------------------------------------------------------------------------
+# -- running ---------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -194,7 +193,7 @@ def running(kind: str, site: Site, large: bytes) -> Iterator[Server]:
         )  # fmt: skip
     server = Server(kind, site, user, process)
     try:
-        wait_until_ready(server)
+        until_it_accepts((site.host, site.port), process, *site.place.glob("*.log"))
         yield server
     finally:
         end(server)
@@ -212,33 +211,14 @@ def furnish(site: Site, large: bytes) -> None:
         os.chown(site.home / "put", ACCOUNT.pw_uid, ACCOUNT.pw_gid)
 
 
-def wait_until_ready(server: Server) -> None:
-    """Until it accepts. Raises AssertionError with its log when it does not."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with socket.create_connection((server.site.host, server.site.port), 1) as sock:
-                sock.recv(1)
-                return
-        except OSError as error:
-            dead = server.process.poll() is not None
-            if dead or time.monotonic() > deadline:
-                raise AssertionError(f"{server.kind}: {error}\n{server.log}") from error
-        time.sleep(0.05)
-
-
 def end(server: Server) -> None:
     """All its processes, also those that a test has stopped."""
-    for number in (signal.SIGTERM, signal.SIGCONT):
-        try:
-            server.tell(number)
-        except ProcessLookupError:
-            break
+    with suppress(ProcessLookupError):
+        server.tell(signal.SIGTERM)
+        server.tell(signal.SIGCONT)
     try:
-        server.process.wait(PATIENCE / 2)
+        server.process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         server.kill()
-    try:
-        server.tell(signal.SIGKILL)  # what its sessions left behind
-    except ProcessLookupError:
-        pass
+    with suppress(ProcessLookupError):
+        server.tell(signal.SIGKILL)  # its sessions

@@ -33,7 +33,7 @@ async def break_off(client: aioftp.Client) -> None:
     await stream.read(1000)
     await client.abort(wait=False)
     stream.close()
-    await client.command(None, "226", "4xx")
+    await client.command(None, "22x", "4xx")
     await client.command("NOOP", "200", "22x")
 
 

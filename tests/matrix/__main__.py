@@ -1,0 +1,78 @@
+"""./run matrix: every real client, mode and operation on real servers, directly and through us.
+
+Ends with status 1 when a cell that passes directly does not pass through the balancer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from tests.matrix.fronts import FRONTS
+from tests.matrix.network import Network, apart, loopback
+from tests.matrix.plan import SERVERS, Trial, everything, sample, with_direct
+from tests.matrix.report import broken, publish, summary
+from tests.matrix.rounds import Rounds
+
+FULL, SMALL = 20_000_000, 1_000_000
+"""Bytes of the file that is transferred."""
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="./run matrix", description=__doc__)
+    parser.add_argument("--sample", action="store_true", help="a fixed pairwise sample, 1 MB files")
+    parser.add_argument("--server", choices=SERVERS, help="only this kind of server")
+    parser.add_argument("--front", choices=("none", *FRONTS), default="lb", help="what is between")
+    parser.add_argument("--only", default="", help="only trials whose name has this text")
+    return parser.parse_args()
+
+
+def network() -> Network:
+    """Namespaces where that can be; else the loopback, said aloud."""
+    try:
+        return apart()
+    except (OSError, FileNotFoundError) as error:
+        print(f"no network namespaces ({error}): all on the loopback, without IPv6, and an address "
+              "that leaks to the wrong side may work by accident", file=sys.stderr)  # fmt: skip
+        return loopback()
+
+
+def planned(asked: argparse.Namespace, net: Network) -> list[Trial]:
+    trials = with_direct(sample()) if asked.sample else everything()
+    return [
+        trial
+        for trial in trials
+        if asked.server in (None, trial.server)
+        and asked.only in str(trial)
+        and (asked.front != "none" or not trial.variant.through)
+        and {trial.variant.client, trial.variant.server} <= net.servers_at.keys()
+    ]
+
+
+def main() -> int:
+    asked, started = options(), time.monotonic()
+    net = network()
+    trials = planned(asked, net)
+
+    def tell(line: str) -> None:
+        done = len(rounds.verdicts)
+        print(f"[{done}/{len(trials)} {time.monotonic() - started:.0f}s] {line}", flush=True)
+
+    size = SMALL if asked.sample else FULL
+    rounds = Rounds.resumed(net, asked.front, size, tell)
+    rounds.have(trials)
+    print(summary(rounds.verdicts))
+    whole = not asked.sample and asked.front == "lb" and set(trials) == set(everything())
+    if whole:
+        publish(rounds.verdicts, size, net.what)
+    failed = broken(rounds.verdicts)
+    for name, verdict in failed.items():
+        print(f"passes directly, not through {asked.front}: {name}: {verdict}")
+    return 1 if failed and asked.front == "lb" else 0
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())

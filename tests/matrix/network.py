@@ -1,0 +1,125 @@
+"""Three hosts on one machine: a client, a front and servers, each in a network namespace.
+
+    client 10.77.1.2 ── 10.77.1.1 front 10.77.2.1 ── 10.77.2.11, .12 servers
+
+Nothing is forwarded and there is no default route: an address that leaks to the wrong side is
+unreachable there. The namespaces have no names; they vanish with this process. Without root all
+hosts are on the loopback, where a leaked address works by accident.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+
+from tests.peers import environment, program
+
+CLONE_NEWNET = 0x4000_0000
+OWN = Path("/proc/thread-self/ns/net")
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _must(result: int) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+@attrs.frozen
+class Namespace:
+    """A network of its own, as long as this process lives; or this machine's (-1)."""
+
+    descriptor: int
+
+    @contextmanager
+    def entered(self) -> Iterator[None]:
+        """This thread, and the processes that it starts, are in there."""
+        if self.descriptor < 0:
+            yield
+            return
+        before = os.open(OWN, os.O_RDONLY)
+        _must(_libc.setns(self.descriptor, CLONE_NEWNET))
+        try:
+            yield
+        finally:
+            _must(_libc.setns(before, CLONE_NEWNET))
+            os.close(before)
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{os.getpid()}/fd/{self.descriptor}"
+
+    def ip(self, *arguments: str) -> None:
+        with self.entered():
+            subprocess.run([program("ip"), *arguments], check=True, env=environment())
+
+
+def new_namespace() -> Namespace:
+    """Raises OSError when this process may not."""
+    before = os.open(OWN, os.O_RDONLY)
+    _must(_libc.unshare(CLONE_NEWNET))
+    namespace = Namespace(os.open(OWN, os.O_RDONLY))
+    _must(_libc.setns(before, CLONE_NEWNET))
+    os.close(before)
+    namespace.ip("link", "set", "lo", "up")
+    return namespace
+
+
+@attrs.frozen
+class Network:
+    """The three places, and their addresses by address family."""
+
+    client: Namespace
+    front: Namespace
+    servers: Namespace
+    front_at: dict[int, str]
+    servers_at: dict[int, tuple[str, str]]
+    what: str
+
+
+def apart() -> Network:
+    """Three namespaces. Raises OSError when this process may not make them."""
+    client, front, servers = new_namespace(), new_namespace(), new_namespace()
+    _link(front, client, "10.77.1.1", "10.77.1.2")
+    _link(front, client, "fd77:1::1", "fd77:1::2")
+    _link(front, servers, "10.77.2.1", "10.77.2.11", "10.77.2.12")
+    _link(front, servers, "fd77:2::1", "fd77:2::11", "fd77:2::12")
+    return Network(
+        client,
+        front,
+        servers,
+        {4: "10.77.1.1", 6: "fd77:1::1"},
+        {4: ("10.77.2.11", "10.77.2.12"), 6: ("fd77:2::11", "fd77:2::12")},
+        "three network namespaces",
+    )
+
+
+def _link(here: Namespace, there: Namespace, ours: str, *theirs: str) -> None:
+    """A cable between two namespaces, or further addresses on the one that is there."""
+    name = f"to{there.descriptor}"
+    if ":" not in ours:
+        peer = ("peer", "name", "eth0", "netns", there.path)
+        here.ip("link", "add", name, "type", "veth", *peer)
+    _addresses(here, name, ours)
+    _addresses(there, "eth0", *theirs)
+
+
+def _addresses(namespace: Namespace, device: str, *addresses: str) -> None:
+    for address in addresses:
+        more = ("nodad",) if ":" in address else ()
+        width = 64 if ":" in address else 24
+        namespace.ip("address", "add", f"{address}/{width}", "dev", device, *more)
+    namespace.ip("link", "set", device, "up")
+
+
+def loopback() -> Network:
+    """Everything on the loopback; IPv6 has one address there."""
+    here = Namespace(-1)
+    addresses = {4: ("127.0.0.2", "127.0.0.3"), 6: ("::1", "::1")}
+    return Network(here, here, here, {4: "127.0.0.1", 6: "::1"}, addresses, "the loopback")

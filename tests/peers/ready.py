@@ -1,0 +1,28 @@
+"""Waiting for a program that was started: a port and a process in, back when it accepts."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+PATIENCE = 20.0
+"""Seconds that a program gets to accept on its port."""
+
+
+def until_it_accepts(
+    address: tuple[str, int], process: subprocess.Popen[bytes], *logs: Path
+) -> None:
+    """Raises AssertionError, with the logs, when the program ends or its time is up."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection(address, 1).close()
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                told = "\n".join(log.read_text(errors="replace") for log in logs)
+                raise AssertionError(f"{address}: {error}\n{told}") from error
+            time.sleep(0.05)
+        else:
+            return
