@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import attrs
@@ -11,8 +12,8 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
 
-from tests.loopback.ftp_talks import Served, Visitor
-from tests.loopback.site import LIMITS, Host, Site, Talk, backend
+from tests.loopback.ftp_talks import Data, Served, Visitor
+from tests.loopback.site import LIMITS, Host, Site, Talk, backend, listen_alike
 from twisted_lb.config.settings import Frontend, FtpRules, Group, RoleRule, Settings
 from twisted_lb.protocols.actions import Side
 from twisted_lb.session import Session
@@ -62,9 +63,15 @@ class FtpSite(Site):
 
     def serve_ftp(self, *addresses: str, kind: type[Served] = Served) -> int:
         """Start a server that tests lead at each address; returns the port they share."""
-        return self.serve(*addresses, protocol=lambda: kind(self))
+        return self.serve_each(dict.fromkeys(addresses, kind))
 
-    def listens(self, host: str, kind: type[Talk]) -> Listening:
+    def serve_each(self, kinds: dict[str, type[Served]]) -> int:
+        """The same, each of another kind."""
+        new = [Host(address, partial(kind, self)) for address, kind in kinds.items()]
+        self.hosts += new
+        return listen_alike(new)
+
+    def listens(self, host: str, kind: type[Talk] = Data) -> Listening:
         """Listen for data connections at any port of this address."""
         listening = Listening(host, kind)
         self.hosts.append(listening)
@@ -111,6 +118,12 @@ class FtpSite(Site):
             await self.until(lambda: self.standing() == before)
         except AssertionError:
             raise AssertionError(f"{self.standing()} instead of {before}") from None
+
+    async def has_heard(self, side: Side, count: int) -> None:
+        """The balancer has read so many bytes of the only session's control connection."""
+        [story] = self.balancer.stories
+        conversation: Any = story.seat.on_stop.__self__
+        await self.until(lambda: conversation.count[side] == count)
 
     def standing(self) -> Standing:
         """How much stands now."""

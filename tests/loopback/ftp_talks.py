@@ -108,11 +108,12 @@ class Visitor(Talk):
 
     async def invited(self, verb: str) -> Address:
         """Announce a passive data channel; where to connect to. It must be where we came to."""
-        reply = await self.does(verb, 227 if verb == "PASV" else 229)
+        return self.address_in(await self.does(verb, 227 if verb == "PASV" else 229))
+
+    def address_in(self, reply: bytes) -> Address:
+        """Where a 227 or 229 tells to connect to."""
         there = self.transport.getPeer().host
-        if verb == "EPSV":
-            numbers = _EXTENDED.match(reply)
-            assert numbers, reply
+        if numbers := _EXTENDED.match(reply):
             return Address(there, int(numbers[1]))
         numbers = _PASSIVE.match(reply)
         assert numbers, reply
@@ -193,3 +194,15 @@ class Served(Talk):
         source = self.transport.getHost().host
         self.dials_back = lambda: self.site.connect(target, source, Talk())
         self.says(b"200 Fine\r\n")
+
+
+async def begin(client: Visitor, server: Served, command: str, verb: str = "EPSV") -> Any:
+    """A transfer that the server has accepted; the client's and the server's end of its data."""
+    coming = await client.announces(verb)
+    client.asks(command)
+    await server.asked(command)
+    server.says(b"150 Go on\r\n")
+    far = await server.data()
+    near = await coming
+    await client.replies(150)
+    return near, far
