@@ -21,10 +21,10 @@ from twisted.python.usage import UsageError
 from .config.advice import advice
 from .config.dump import dump
 from .config.load import files, load, names
-from .config.settings import Settings
+from .config.settings import Log, Settings
 from .errors import ConfigurationError, Problem
 from .listeners import CannotListen
-from .observe import Counters, JsonLines, fanout, open_log
+from .observe import Counters, JsonLines, Output, fanout, open_log
 from .service import Balancer
 
 log = Logger()
@@ -104,10 +104,18 @@ def makeService(options: Options) -> IService:
     """The balancer for twistd: with its access log, and with signals of its own."""
     settings = options.settings
     raise_descriptors()
-    note = fanout(JsonLines(open_log(settings.log), time.time), Counters())
+    note = fanout(JsonLines(access_log(settings.log), time.time), Counters())
     balancer = Program(settings, reactor, note)
     reactor.callWhenRunning(install_signals, balancer)
     return balancer
+
+
+def access_log(settings: Log) -> Output:
+    """Where the access log goes; a file that cannot be opened is told, and the process ends."""
+    try:
+        return open_log(settings)
+    except OSError as error:
+        fail(f"log.access: {settings.access}: cannot be written: {error.strerror}")
 
 
 def raise_descriptors() -> None:

@@ -1,0 +1,232 @@
+"""`twistd lb-proxy`: what the command line says, and how the process listens to signals."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from twisted.python.usage import UsageError
+
+from tests.configs import BACKEND, FRONTEND
+from tests.fakes import World
+from twisted_lb import tap
+from twisted_lb.config.load import load
+from twisted_lb.listeners import CannotListen
+from twisted_lb.tap import Options, Program
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[str], str]:
+    """Writes a configuration; gives its name."""
+
+    def write(text: str) -> str:
+        (tmp_path / "lb.toml").write_text(text)
+        return str(tmp_path / "lb.toml")
+
+    return write
+
+
+def runs(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a command line that ends the process."""
+    with pytest.raises(SystemExit) as end:
+        Options().parseOptions(argv)
+    told = capsys.readouterr()
+    assert isinstance(end.value.code, int)
+    return end.value.code, told.out, told.err
+
+
+# -- the command line ------------------------------------------------------------------------------
+
+
+def test_without_a_configuration_the_message_says_what_to_do() -> None:
+    with pytest.raises(UsageError, match=r"say which configuration to use: .*--config FILE"):
+        Options().parseOptions([])
+
+
+def test_a_configuration_becomes_settings(written: Callable[[str], str]) -> None:
+    options = Options()
+    options.parseOptions(["--config", written(FRONTEND + BACKEND)])
+    assert options.settings == load(FRONTEND + BACKEND, "")
+
+
+def test_check_says_that_all_is_fine(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = written(FRONTEND + BACKEND)
+    assert runs(capsys, "--config", name, "--check") == (0, f"{name}: fine\n", "")
+
+
+def test_all_that_is_wrong_is_said_at_once_with_the_file_and_the_line(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = written(FRONTEND + "maxcon = 5\nbacklog = -1\n" + BACKEND)
+    for option in ((), ("--check",), ("--dump-config",)):
+        status, out, err = runs(capsys, "--config", name, *option)
+        assert (status, out) == (1, "")
+        assert f"{name}:6: " in err and 'did you mean "maxconn"?' in err
+        assert f"{name}:7: " in err
+
+
+def test_check_finds_files_and_names_that_cannot_be_used(
+    written: Callable[[str], str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def unknown(*args: Any, **keywords: Any) -> Any:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    backend = BACKEND.replace("10.0.0.1", "ftp.example.com")
+    check = '[backend.check]\ntype = "tls"\nport = 443\nca = "/nowhere/ca.pem"\nname = "a.b"\n'
+    status, _, err = runs(capsys, "-c", written(FRONTEND + backend + check), "--check")
+    assert status == 1
+    assert "backend[pool].check.ca: /nowhere/ca.pem cannot be read: No such file" in err
+    assert "'ftp.example.com' does not resolve: Name or service not known" in err
+
+
+def test_check_gives_advice_and_is_content(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = FRONTEND + 'protocol = "ftp"\nftp.passive_ports = "40000-40009"\n' + BACKEND
+    status, out, _ = runs(capsys, "-c", written(text), "--check")
+    assert status == 0
+    assert out.startswith("advice: ") and out.endswith(": fine\n")
+
+
+def test_dump_config_prints_what_means_the_same(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = runs(capsys, "-c", written(FRONTEND + BACKEND), "--dump-config")
+    assert status == 0
+    assert load(out, "") == load(FRONTEND + BACKEND, "")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read: No such file or directory"),
+        (b"name = \xff", "is not UTF-8: byte 7 is 0xff"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_said_in_one_line(
+    content: bytes | None, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = tmp_path / "lb.toml"
+    if content is not None:
+        name.write_bytes(content)
+    assert runs(capsys, "-c", str(name)) == (1, "", f"{name}: {why}\n")
+
+
+# -- the program -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    """The reactor of the process, without a network."""
+    world = World()
+    monkeypatch.setattr(tap, "reactor", world)
+    return world
+
+
+@pytest.fixture
+def signals(monkeypatch: pytest.MonkeyPatch) -> dict[int, Any]:
+    """The signal handlers that were installed."""
+    installed: dict[int, Any] = {}
+    monkeypatch.setattr(signal, "signal", installed.__setitem__)
+    return installed
+
+
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def made(written: Callable[[str], str], text: str = FRONTEND + BACKEND) -> Program:
+    options = Options()
+    options.parseOptions(["-c", written(text)])
+    program = tap.makeService(options)
+    assert isinstance(program, Program)
+    return program
+
+
+QUIET = '[log]\naccess = "off"\n'
+
+
+def test_a_port_that_is_taken_ends_the_process_with_one_line(
+    written: Callable[[str], str],
+    world: World,
+    descriptors: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world.taken = {80}
+    for start in ("privilegedStartService", "startService"):
+        program = made(written, FRONTEND + BACKEND + QUIET)
+        with pytest.raises(SystemExit) as end:
+            getattr(program, start)()
+        assert end.value.code == 1
+        assert capsys.readouterr().err == (
+            "frontend web: cannot listen on *:80: Address already in use\n"
+        )
+        assert world.listeners == [] and not world.getDelayedCalls()
+
+
+def test_only_what_the_network_says_ends_the_process() -> None:
+    with pytest.raises(ZeroDivisionError), tap.ends_the_process(CannotListen):
+        raise ZeroDivisionError
+
+
+def test_the_process_may_have_as_many_descriptors_as_the_system_allows(
+    written: Callable[[str], str], world: World, descriptors: None
+) -> None:
+    """A session costs two, a transfer two more: 1,024 are soon used up."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))
+    made(written, FRONTEND + BACKEND + QUIET)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+
+
+def test_the_first_term_drains_and_the_second_ends_at_once(
+    written: Callable[[str], str], world: World, signals: dict[int, Any], descriptors: None
+) -> None:
+    program = made(written, FRONTEND + BACKEND + QUIET)
+    ended: list[None] = []
+    program.end_now = lambda: ended.append(None)  # type: ignore[method-assign]
+    world.callFromThread = lambda call, *args: call(*args)  # type: ignore[attr-defined]
+    world.run()
+    assert set(signals) == {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    world.hasStopped = False
+    signals[signal.SIGTERM](signal.SIGTERM, None)
+    assert (world.hasStopped, ended) == (True, [])
+    signals[signal.SIGINT](signal.SIGINT, None)
+    assert ended == [None]
+
+
+def test_a_hangup_changes_nothing_and_says_so(
+    written: Callable[[str], str], world: World, signals: dict[int, Any], descriptors: None
+) -> None:
+    """twistd alone would die of it."""
+    made(written, FRONTEND + BACKEND + QUIET)
+    world.callFromThread = lambda call, *args: call(*args)  # type: ignore[attr-defined]
+    world.run()
+    world.hasStopped = False
+    signals[signal.SIGHUP](signal.SIGHUP, None)
+    assert not world.hasStopped
+
+
+def test_a_log_that_cannot_be_written_ends_the_process_with_one_line(
+    written: Callable[[str], str],
+    world: World,
+    descriptors: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = FRONTEND + BACKEND + '[log]\naccess = "/nowhere/access.log"\n'
+    with pytest.raises(SystemExit):
+        made(written, text)
+    assert "/nowhere/access.log: cannot be written: No such file" in capsys.readouterr().err
