@@ -11,6 +11,7 @@ import attrs
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.task import deferLater
 
 from tests.loopback.ftp_talks import Data, Served, Visitor
 from tests.loopback.site import LIMITS, Host, Site, Talk, backend, listen_alike
@@ -58,6 +59,10 @@ class FtpSite(Site):
     """A site with an FTP frontend."""
 
     spoken: Ftp | None = None
+
+    async def stop(self) -> None:
+        await super().stop()
+        await deferLater(reactor, 0)  # a connect that was cancelled has a step left
 
     # -- servers ------------------------------------------------------------------------------
 
