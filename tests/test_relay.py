@@ -9,12 +9,16 @@ from twisted_lb.relay import FLUSH_TIMEOUT, Joined
 class Pair:
     """Two Ends, joined."""
 
-    def __init__(self, client: Wire | None = None) -> None:
+    def __init__(self, client: Wire | None = None, *, eof_waits: bool = False) -> None:
         self.clock = Clock()
         self.client, self.server = client or Wire(), Wire()
         self.ended: list[str] = []
         self.joined = Joined(
-            self.client.end, self.server.end, self.clock, lambda j: self.ended.append(j.ending)
+            self.client.end,
+            self.server.end,
+            self.clock,
+            lambda joined: self.ended.append(joined.ending),
+            eof_waits=eof_waits,
         )
         self.joined.start()
 
@@ -148,5 +152,14 @@ def test_a_client_that_goes_after_its_half_close_leaves_no_deadline_behind() -> 
     pair.client.shuts()
     pair.server.transport.loseConnection = pair.server.goes
     pair.client.goes()
+    assert pair.ended == ["client-left"]
+    assert not pair.clock.getDelayedCalls()
+
+
+def test_an_end_that_waits_for_its_turn_is_forgotten_when_all_is_over() -> None:
+    pair = Pair(eof_waits=True)
+    pair.client.shuts()
+    pair.client.goes()
+    pair.server.goes()
     assert pair.ended == ["client-left"]
     assert not pair.clock.getDelayedCalls()

@@ -1,9 +1,9 @@
 """Moves the bytes of a joined channel: two Ends in, one ending out. One file per way of moving.
 
-`join(client, server, clock, on_end)` hands both Ends to the relay, which from then on owns them.
+`Joined(client, server, clock, on_end)` owns both Ends from its `start` on.
 """
 
 from .idle import Idle, Mover
-from .transports import FLUSH_TIMEOUT, Joined, join
+from .transports import FLUSH_TIMEOUT, Joined
 
-__all__ = ["FLUSH_TIMEOUT", "Idle", "Joined", "Mover", "join"]
+__all__ = ["FLUSH_TIMEOUT", "Idle", "Joined", "Mover"]

@@ -89,7 +89,7 @@ class Joined:
 
     def _eof(self, flow: _Flow) -> None:
         if self._eof_waits:
-            self._clock.callLater(0, self._pass_eof, flow)
+            flow.waits = self._clock.callLater(0, self._pass_eof, flow)
         else:
             self._pass_eof(flow)
 
@@ -129,15 +129,16 @@ class Joined:
             self.ending = word
 
     def _finished(self) -> None:
-        if self._flush is not None and self._flush.active():
-            self._flush.cancel()
+        for call in (self._flush, self._client.waits, self._server.waits):
+            if call is not None and call.active():
+                call.cancel()
         self._on_end(self)
 
 
 class _Flow:
     """One direction: what comes from `source` goes to `target`."""
 
-    __slots__ = ("_joined", "count", "done", "fault", "source", "target")
+    __slots__ = ("_joined", "count", "done", "fault", "source", "target", "waits")
 
     def __init__(self, joined: Joined, source: End, target: End, fault: Ending) -> None:
         self._joined = joined
@@ -148,6 +149,8 @@ class _Flow:
         self.count = 0
         self.done = False
         """The last byte of this direction has come."""
+        self.waits: IDelayedCall | None = None
+        """With `eof_waits`: passes the end on."""
 
     # Receiver
 
@@ -161,10 +164,3 @@ class _Flow:
     def lost(self, clean: bool) -> None:
         self.done = self.done or clean
         self._joined._lost(self)
-
-
-def join(client: End, server: End, clock: IReactorTime, on_end: Callable[[Joined], None]) -> Joined:
-    """Join two Ends. `on_end` may be called before this returns when both are gone already."""
-    joined = Joined(client, server, clock, on_end)
-    joined.start()
-    return joined
