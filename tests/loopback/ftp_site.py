@@ -28,10 +28,10 @@ PASSIVE_PORTS = (20_000, 24_999)
 class Listening(Host):
     """Waits for one data connection."""
 
-    def __init__(self, host: str, protocol: Callable[[], Talk]) -> None:
+    def __init__(self, host: str, protocol: Callable[[], Talk], port: int) -> None:
         super().__init__(host, protocol)
-        port = self.port = reactor.listenTCP(0, self, interface=host)
-        self.address = Address(host, port.getHost().port)
+        self.port = reactor.listenTCP(port, self, interface=host)
+        self.address = Address(host, self.port.getHost().port)
 
     def buildProtocol(self, addr: Any) -> Talk:
         self.shuts()
@@ -76,9 +76,9 @@ class FtpSite(Site):
         self.hosts += new
         return listen_alike(new)
 
-    def listens(self, host: str, kind: type[Talk] = Data) -> Listening:
-        """Listen for data connections at any port of this address."""
-        listening = Listening(host, kind)
+    def listens(self, host: str, kind: type[Talk] = Data, port: int = 0) -> Listening:
+        """Listen for one data connection at this address."""
+        listening = Listening(host, kind, port)
         self.hosts.append(listening)
         return listening
 

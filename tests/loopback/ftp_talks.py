@@ -132,15 +132,21 @@ class Served(Talk):
         self.site = site
         self.answers = dict(ANSWERS)
         self.dials_back: Callable[[], Deferred[Any]] | None = None
+        """How it comes by its end of the data channel that was announced last."""
+        self.announced: Address
+        """Where one of us listens for that channel."""
         self._buffer = b""
         self._asked: deque[bytes] = deque()
 
     async def asked(self, line: str) -> None:
         """The next command that it does not answer by itself is this one."""
+        await self.asked_bytes(line.encode())
+
+    async def asked_bytes(self, line: bytes) -> None:
         await self.until(lambda _: bool(self._asked or self.ended))
-        assert self._asked, f"{self.ended} instead of {line}"
+        assert self._asked, f"{self.ended!r} instead of {line!r}"
         got = self._asked.popleft()
-        assert got == line.encode(), (line, got)
+        assert got == line, (line, got)
 
     @property
     def unasked(self) -> list[bytes]:
@@ -177,7 +183,7 @@ class Served(Talk):
 
     def _invites(self, verb: str) -> None:
         host = self.site.listens(self.transport.getHost().host, Talk)
-        self.dials_back = host.talk
+        self.dials_back, self.announced = host.talk, host.address
         if verb == "EPSV":
             self.says(b"229 Extended (|||%d|)\r\n" % host.address.port)
         else:
@@ -191,7 +197,7 @@ class Served(Talk):
         else:
             _, _, there, port, _ = argument.decode().split("|")
             target = Address(there, int(port))
-        source = self.transport.getHost().host
+        self.announced, source = target, self.transport.getHost().host
         self.dials_back = lambda: self.site.connect(target, source, Talk())
         self.says(b"200 Fine\r\n")
 
