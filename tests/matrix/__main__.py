@@ -11,7 +11,7 @@ import sys
 import time
 
 from tests.matrix.fronts import FRONTS
-from tests.matrix.network import Network, apart, loopback
+from tests.matrix.network import Network, the_best
 from tests.matrix.plan import SERVERS, Trial, everything, sample, with_direct
 from tests.matrix.report import broken, publish, summary
 from tests.matrix.rounds import Rounds
@@ -29,16 +29,6 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def network() -> Network:
-    """Namespaces where that can be; else the loopback, said aloud."""
-    try:
-        return apart()
-    except (OSError, FileNotFoundError) as error:
-        print(f"no network namespaces ({error}): all on the loopback, without IPv6, and an address "
-              "that leaks to the wrong side may work by accident", file=sys.stderr)  # fmt: skip
-        return loopback()
-
-
 def planned(asked: argparse.Namespace, net: Network) -> list[Trial]:
     trials = with_direct(sample()) if asked.sample else everything()
     return [
@@ -53,7 +43,7 @@ def planned(asked: argparse.Namespace, net: Network) -> list[Trial]:
 
 def main() -> int:
     asked, started = options(), time.monotonic()
-    net = network()
+    net = the_best()
     trials = planned(asked, net)
 
     def tell(line: str) -> None:

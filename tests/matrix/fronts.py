@@ -13,13 +13,10 @@ from tests.matrix.plan import VARIANTS, Variant
 from tests.peers import environment, program
 from tests.peers.ready import until_it_accepts
 
-SERVER_PORT = 2121
-FIRST_PORT = 2131
-"""Each variant has a port of the front: one after the other from here."""
 
-
-def port(variant: Variant) -> int:
-    return FIRST_PORT + VARIANTS.index(variant)
+def port(network: Network, variant: Variant) -> int:
+    """Each variant has a port of the front, after that of the servers."""
+    return network.port + 1 + VARIANTS.index(variant)
 
 
 def bracketed(host: str) -> str:
@@ -52,8 +49,9 @@ def balancer(network: Network, variants: list[Variant], place: Path) -> list[str
     for variant in variants:
         first = 20_000 + 1000 * VARIANTS.index(variant)
         text += FRONTEND.format(
-            variant=variant, host=bracketed(network.front_at[variant.client]), port=port(variant),
-            server_port=SERVER_PORT, backend=f"ipv{variant.server}", first=first, last=first + 999,
+            variant=variant, host=bracketed(network.front_at[variant.client]),
+            port=port(network, variant), server_port=network.port,
+            backend=f"ipv{variant.server}", first=first, last=first + 999,
         )  # fmt: skip
     for family in {variant.server for variant in variants}:
         text += BACKEND.format(name=f"ipv{family}", hosts=network.servers_at[family])
@@ -76,9 +74,10 @@ def haproxy(network: Network, variants: list[Variant], place: Path) -> list[str]
     text = HAPROXY
     for variant in variants:
         host = network.front_at[variant.client]
-        text += f"listen {variant.name}\n    bind {host}:{port(variant)}\n    balance roundrobin\n"
+        text += f"listen {variant.name}\n    bind {host}:{port(network, variant)}\n"
+        text += "    balance roundrobin\n"
         for name, server in zip("ab", network.servers_at[variant.server], strict=True):
-            text += f"    server {name} {server}:{SERVER_PORT}\n"
+            text += f"    server {name} {server}:{network.port}\n"
     (place / "haproxy.cfg").write_text(text)
     return [program("haproxy"), "-db", "-f", "haproxy.cfg"]
 
@@ -97,7 +96,7 @@ def standing(front: str, network: Network, variants: list[Variant], place: Path)
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=place, env=env)
         try:
             for variant in variants:
-                address = (network.front_at[variant.client], port(variant))
+                address = (network.front_at[variant.client], port(network, variant))
                 until_it_accepts(address, process, log)
             yield
         finally:

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 
 import attrs
@@ -80,7 +83,19 @@ class Network:
     servers: Namespace
     front_at: dict[int, str]
     servers_at: dict[int, tuple[str, str]]
+    port: int
+    """Servers listen here; the front after it."""
     what: str
+
+
+def the_best() -> Network:
+    """Namespaces where they can be had; else the loopback, said aloud."""
+    try:
+        return apart()
+    except OSError as error:
+        print(f"no network namespaces ({error}): all on the loopback, without IPv6, and an address "
+              "that leaks to the wrong side may work by accident", file=sys.stderr)  # fmt: skip
+        return loopback()
 
 
 def apart() -> Network:
@@ -96,6 +111,7 @@ def apart() -> Network:
         servers,
         {4: "10.77.1.1", 6: "fd77:1::1"},
         {4: ("10.77.2.11", "10.77.2.12"), 6: ("fd77:2::11", "fd77:2::12")},
+        2121,
         "three network namespaces",
     )
 
@@ -119,7 +135,17 @@ def _addresses(namespace: Namespace, device: str, *addresses: str) -> None:
 
 
 def loopback() -> Network:
-    """Everything on the loopback; IPv6 has one address there."""
+    """Everything on the loopback. IPv6 has one address there, too few for two servers."""
     here = Namespace(-1)
-    addresses = {4: ("127.0.0.2", "127.0.0.3"), 6: ("::1", "::1")}
-    return Network(here, here, here, {4: "127.0.0.1", 6: "::1"}, addresses, "the loopback")
+    servers = ("127.0.0.2", "127.0.0.3")
+    port = next(p for p in range(2121, 32_000, 20) if _free("127.0.0.1", *servers, first=p))
+    return Network(here, here, here, {4: "127.0.0.1"}, {4: servers}, port, "the loopback")
+
+
+def _free(*hosts: str, first: int) -> bool:
+    """Whether these ports are free on all these hosts."""
+    for host, port in product(hosts, range(first, first + 20)):
+        with socket.socket() as sock:
+            if sock.connect_ex((host, port)) == 0:
+                return False
+    return True

@@ -10,6 +10,7 @@ import attrs
 from tests.peers.cells import Cell
 from tests.peers.clients import cells
 
+PASSED = "passed"
 SERVERS = ("proftpd", "vsftpd", "pureftpd")
 
 

@@ -6,14 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tests.matrix.plan import SERVERS, VARIANTS, Trial, Variant, everything
+from tests.matrix.plan import PASSED, SERVERS, VARIANTS, Trial, Variant, everything
 from tests.peers import CHECKOUT, VERSIONS
 from tests.peers.cells import MODES
 from tests.peers.clients import CANNOT, CANNOT_6, CLIENTS
 
 JSON = CHECKOUT / "docs" / "compatibility.json"
 PAGE = CHECKOUT / "docs" / "compatibility.md"
-PASSED = "passed"
 THROUGH = [variant for variant in VARIANTS if variant.through]
 
 TITLES = {
@@ -101,9 +100,9 @@ Written by `./run matrix`, together with [compatibility.json](compatibility.json
 verdict. Two servers of a kind stand behind the balancer. Clients, balancer and servers are in
 {network}, so that an address that leaks to the wrong side leads nowhere. One cell
 is one session: it downloads a marker, does its operation with {bytes} MB, lists a directory and
-downloads a second marker. It passes when the client's own log shows the commands that were meant and
-one login, when hashes are equal, and when markers, listing and the place of an upload name the same
-server. Each cell is measured directly, too: what a client cannot do without us does not count.
+downloads a second marker. It passes when the client's own log shows the commands that were meant
+and one login, when hashes are equal, and when markers, listing and the place of an upload name the
+same server. Each cell is measured directly, too: what a client cannot do without us does not count.
 
 Operations: list, upload, download, resume (REST and RETR), resume an upload (REST and STOR),
 append, abort.

@@ -17,12 +17,18 @@ def until_it_accepts(
     """Raises AssertionError, with the logs, when the program ends or its time is up."""
     deadline = time.monotonic() + PATIENCE
     while True:
-        try:
-            socket.create_connection(address, 1).close()
-        except OSError as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                told = "\n".join(log.read_text(errors="replace") for log in logs)
-                raise AssertionError(f"{address}: {error}\n{told}") from error
-            time.sleep(0.05)
-        else:
+        accepts, ended = accepted(address), process.poll() is not None
+        if accepts and not ended:
             return
+        told = "\n".join(log.read_text(errors="replace") for log in logs)
+        assert not ended, f"{address}: the program has ended\n{told}"
+        assert time.monotonic() < deadline, f"{address}: nobody accepts\n{told}"
+        time.sleep(0.05)
+
+
+def accepted(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, 1).close()
+    except OSError:
+        return False
+    return True

@@ -1,7 +1,7 @@
 """Real FTP servers: a kind, an address and a directory in, a running server out.
 
-Each server is a process group of its own with a generated configuration and a log file. It starts
-in the network namespace of the calling thread. Its home says whose it is: `get/` has two marker
+Each server has a generated configuration and a log file, and processes of its own. It starts in the
+network namespace of the calling thread. Its home says whose it is: `get/` has two marker
 files with the server's name, a large file, and a file named after the server; `put/` takes uploads.
 """
 
@@ -19,9 +19,6 @@ import attrs
 
 from tests.peers import PEERS, ROOT, environment, program
 from tests.peers.ready import until_it_accepts
-
-PATIENCE = 5.0
-"""Seconds that a server gets to end by itself."""
 
 PASSWORD = "secret"
 ACCOUNT = pwd.getpwnam("bin")
@@ -64,14 +61,34 @@ class Server:
             for path in sorted(self.site.place.glob("*.log"))
         )
 
-    def tell(self, number: int) -> None:
-        """Send a signal to all of its processes."""
-        os.killpg(self.process.pid, number)
+    @property
+    def processes(self) -> list[int]:
+        """All of them, sessions included. A process group is not enough: vsftpd's leave it."""
+        found, parents = [self.process.pid], _parents()
+        for one in found:
+            found += [child for child, parent in parents.items() if parent == one]
+        return found
+
+    def tell(self, *numbers: int) -> None:
+        """Send signals to all of its processes."""
+        for one in self.processes:
+            for number in numbers:
+                with suppress(ProcessLookupError):
+                    os.kill(one, number)
 
     def kill(self) -> None:
-        """End all of its processes at once, as a crash would."""
+        """End all of its processes at once, as a crash would. Saying it twice does no harm."""
         self.tell(signal.SIGKILL)
         self.process.wait()
+
+
+def _parents() -> dict[int, int]:
+    """Process → its parent, of all that live."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has just ended
+            found[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    return found
 
 
 # -- kinds: files of configuration written, the command out ----------------------------------------
@@ -196,7 +213,7 @@ def running(kind: str, site: Site, large: bytes) -> Iterator[Server]:
         until_it_accepts((site.host, site.port), process, *site.place.glob("*.log"))
         yield server
     finally:
-        end(server)
+        server.kill()
 
 
 def furnish(site: Site, large: bytes) -> None:
@@ -209,16 +226,3 @@ def furnish(site: Site, large: bytes) -> None:
     (get / "m-large").write_bytes(large)
     if os.geteuid() == 0:
         os.chown(site.home / "put", ACCOUNT.pw_uid, ACCOUNT.pw_gid)
-
-
-def end(server: Server) -> None:
-    """All its processes, also those that a test has stopped."""
-    with suppress(ProcessLookupError):
-        server.tell(signal.SIGTERM)
-        server.tell(signal.SIGCONT)
-    try:
-        server.process.wait(PATIENCE)
-    except subprocess.TimeoutExpired:
-        server.kill()
-    with suppress(ProcessLookupError):
-        server.tell(signal.SIGKILL)  # its sessions
