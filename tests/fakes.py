@@ -63,7 +63,8 @@ class Wire:
         self.end: End = made[0] if made else self.protocol.end
 
     def says(self, data: bytes) -> None:
-        """The peer sends."""
+        """The peer sends, and is read."""
+        assert self.transport.producerState == "producing", "nobody reads this"
         self.protocol.dataReceived(data)
 
     def shuts(self) -> None:

@@ -194,4 +194,6 @@ async def _hear(end: End, judge: Judge) -> bool:
             return verdict
         if end.eof or end.lost:
             raise Refused("closed before its greeting")
+        if heard >= end.cap:  # reading has stopped: more will never come
+            raise Refused(f"said {heard} bytes without an end")
         await end.more()

@@ -161,8 +161,10 @@ class Site:
         at = self.balancer.address(frontend)
         return self.connect(at, source)
 
-    def connect(self, at: Address, source: str = "127.0.0.1") -> Deferred[Talk]:
-        talk = Talk()
+    def connect(
+        self, at: Address, source: str = "127.0.0.1", talk: Talk | None = None
+    ) -> Deferred[Talk]:
+        talk = talk or Talk()
         self.clients.append(talk)
         endpoint = TCP4ClientEndpoint(reactor, at.host, at.port, bindAddress=(source, 0))
         return connectProtocol(endpoint, talk)
