@@ -25,7 +25,7 @@ from .hints import Hints
 from .opening import Answer, Dialogue, Refuse, Shown
 from .reactors import Reactor
 from .terms import MORE, Address, Ending, Route
-from .wire.proxyheader import AUTHORITY, SESSION, UNIQUE_ID, encode_v1, encode_v2
+from .wire.proxyheader import AUTHORITY, UNIQUE_ID, encode_v1, encode_v2, session_tlv
 
 FAREWELL_TIMEOUT = 5.0
 """Seconds that a client who is refused gets to read why."""
@@ -243,7 +243,7 @@ def proxy_out(story: Story, rule: ServerRule, seat: Seat) -> bytes:
     channel = seat.channel
     tlvs = [
         (UNIQUE_ID, story.id.encode()),
-        (SESSION, f"role={channel.role};session={channel.session.id}".encode()),
+        session_tlv(channel.role, channel.session.id),
     ]
     if story.route is not None and story.route.name:
         tlvs.insert(0, (AUTHORITY, story.route.name.encode()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from random import SystemRandom
 
 from twisted.application.service import MultiService
@@ -29,6 +29,7 @@ from .health.watch import Watch, subjects
 from .hints import Hints
 from .listeners import CannotListen, listen
 from .opening import dialogue
+from .plugins import NOTHING_ADDED, Added, added
 from .reactors import Reactor
 from .relay import Idle
 from .session import Sessions
@@ -49,10 +50,12 @@ def choose(count: int) -> int:
 class Balancer(MultiService):
     """The whole balancer as a service: frontends, sessions, backends, checks."""
 
-    def __init__(self, settings: Settings, reactor: Reactor, note: Note) -> None:
+    def __init__(
+        self, settings: Settings, reactor: Reactor, note: Note, plugins: Added = NOTHING_ADDED
+    ) -> None:
         super().__init__()
         self.settings = settings
-        self.backends = {b.name: live_backend(b) for b in settings.backends.values()}
+        self.backends = {b.name: live_backend(b, plugins) for b in settings.backends.values()}
         owner = os.urandom(3).hex()
         sessions = Sessions(capacity=settings.limits.sessions, secret=os.urandom(32), owner=owner)
         self.claims = Claims(sessions, reactor, note)
@@ -61,6 +64,7 @@ class Balancer(MultiService):
         self.listening: list[tuple[str, IListeningPort]] = []
         """Frontend and port of every open listener."""
         self._reactor = reactor
+        self._plugins = plugins
         self._note = note
         self._owner = owner
         self._count = 0
@@ -222,6 +226,7 @@ class Balancer(MultiService):
 
     def _parts(self, frontend: Frontend) -> Parts:
         groups = self.settings.groups
+        keys = {name: plugin.read for name, plugin in self._plugins.keys.items()}
         return Parts(
             frontend,
             groups,
@@ -230,7 +235,7 @@ class Balancer(MultiService):
             self.claims,
             self._reach,
             self._note,
-            lambda shown: dialogue(frontend, groups, shown, {}),
+            lambda shown: dialogue(frontend, groups, shown, keys),
             self._spoken(frontend),
             Hints(frontend.ftp.sticky_for),
         )
@@ -239,26 +244,37 @@ class Balancer(MultiService):
         """An FTP control channel can be understood only when it is not passed through as TLS."""
         if frontend.protocol == "ftp" and frontend.tls.mode == "off":
             return Ftp(self._idle, frontend.ftp, choose)
+        plugin = self._plugins.protocols.get(frontend.protocol)
+        if plugin is not None:
+            spoken: Spoken = plugin.spoken(self._reactor, self._idle, frontend)
+            return spoken
         return Opaque(self._reactor, self._idle)
 
 
-def live_backend(backend: Backend) -> LiveBackend:
+def live_backend(backend: Backend, plugins: Added) -> LiveBackend:
     """A backend's servers as they stand at the start, and how to choose among them."""
     servers = tuple(
         Server(backend.name, rule.name, rule.host, rule.weight, rule.maxconn, admin=rule.state)
         for rule in backend.servers
     )
+    extra = {name: plugin.make for name, plugin in plugins.policies.items()}
     return LiveBackend(
         backend,
-        Pool(servers, policy(backend, choose), backend.slow_start),
+        Pool(servers, policy(backend, choose, extra), backend.slow_start),
         dict(zip(servers, backend.servers, strict=True)),
     )
 
 
-def balancer(settings: Settings, reactor: Reactor, note: Note = lambda fact: None) -> Balancer:
+def balancer(
+    settings: Settings,
+    reactor: Reactor,
+    note: Note = lambda fact: None,
+    plugins: Iterable[object] = (),
+) -> Balancer:
     """The balancer as a service, for embedding: start it, and it listens.
 
-    `note` hears every fact (`twisted_lb.facts`) of what happens. Nothing is read from files or
-    from the network before the start.
+    `note` hears every fact (`twisted_lb.facts`) of what happens; `plugins` are objects that provide
+    interfaces of `twisted_lb.interfaces`. Nothing is read from the network before the start. Raises
+    OSError or ValueError when a file that a check needs cannot be used, PluginError.
     """
-    return Balancer(settings, reactor, note)
+    return Balancer(settings, reactor, note, added(plugins))

@@ -25,6 +25,7 @@ from .config.settings import Log, Settings
 from .errors import ConfigurationError, Problem
 from .listeners import CannotListen
 from .observe import Counters, JsonLines, Output, fanout, open_log
+from .plugins import Added, PluginError, installed
 from .service import Balancer
 
 log = Logger()
@@ -47,12 +48,15 @@ class Options(TwistedOptions):
         ["dump-config", None, "Print the settings in force, defaults included, and exit."],
     ]
     settings: Settings
+    plugins: Added
 
     def postOptions(self) -> None:
         """Read the configuration; --check and --dump-config end here."""
         if not self["config"]:
             raise UsageError("say which configuration to use: twistd lb-proxy --config FILE")
-        self.settings = read(self["config"])
+        with ends_the_process(PluginError):
+            self.plugins = installed()
+        self.settings = read(self["config"], self.plugins)
         if self["dump-config"]:
             print(dump(self.settings), end="")
             sys.exit(0)
@@ -66,10 +70,10 @@ class Options(TwistedOptions):
             sys.exit(0)
 
 
-def read(path: str) -> Settings:
+def read(path: str, plugins: Added) -> Settings:
     """The settings of this file; on any error all of them are told and the process ends."""
     try:
-        return load(Path(path).read_text(encoding="utf-8"), path)
+        return load(Path(path).read_text(encoding="utf-8"), path, plugins=plugins.names)
     except OSError as error:
         fail(f"{path}: cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
@@ -105,7 +109,7 @@ def makeService(options: Options) -> IService:
     settings = options.settings
     raise_descriptors()
     note = fanout(JsonLines(access_log(settings.log), time.time), Counters())
-    balancer = Program(settings, reactor, note)
+    balancer = Program(settings, reactor, note, options.plugins)
     reactor.callWhenRunning(install_signals, balancer)
     return balancer
 

@@ -1,6 +1,11 @@
-"""What twistd finds: `twistd lb-proxy`. Nothing is imported here but what makes it findable."""
+"""What twistd and endpoint strings find. Little is imported here: every twistd reads this file."""
+
+from typing import Any
 
 from twisted.application.service import ServiceMaker
+from twisted.internet.interfaces import IStreamServerEndpoint, IStreamServerEndpointStringParser
+from twisted.plugin import IPlugin
+from zope.interface import implementer
 
 lb_proxy = ServiceMaker(
     "twisted-lb proxy",
@@ -8,3 +13,19 @@ lb_proxy = ServiceMaker(
     "A load balancer that knows several connections can be one session.",
     "lb-proxy",
 )
+
+
+@implementer(IPlugin, IStreamServerEndpointStringParser)
+class LbEndpoint:
+    """`lb:tcp\\:8080:trusted=10.0.0.0/8`: a server behind a balancer (docs/embedding.md)."""
+
+    prefix = "lb"
+
+    def parseStreamServer(self, reactor: Any, *args: Any, **kwargs: Any) -> IStreamServerEndpoint:
+        from twisted_lb.endpoint import behind_balancer
+        from twisted_lb.service import choose
+
+        return behind_balancer(reactor, *args, choose=choose, **kwargs)
+
+
+lb_endpoint = LbEndpoint()

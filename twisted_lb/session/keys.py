@@ -12,6 +12,10 @@ from ..config.settings import Group
 from ..terms import Key
 from .values import Session
 
+KEYS = 64
+"""Keys of one session: the one that opened it, and the latest learned. A server may hand out a new
+ticket on every connection for days; clients come back with late ones."""
+
 
 class KeyTable:
     """Digest of (group, key) → the sessions that hold it; nearly always one."""
@@ -28,20 +32,29 @@ class KeyTable:
         return self._holders.get(self._digest(group, key), [])
 
     def hold(self, session: Session, key: Key) -> None:
-        """From now on this key names this session."""
-        digest = self._digest(session.group, key)
-        if digest not in session.digests:
-            session.digests.add(digest)
+        """From now on this key names this session; of too many, the one learned first goes."""
+        digest, held = self._digest(session.group, key), session.digests
+        if digest in held[:1]:
+            return
+        if digest in held:
+            held.remove(digest)
+        else:
             self._holders.setdefault(digest, []).append(session)
+        held.append(digest)
+        if len(held) > KEYS:
+            self._forget(session, held.pop(1))
 
     def release(self, session: Session) -> None:
         """The session is over: its keys are free."""
         for digest in session.digests:
-            holders = self._holders[digest]
-            holders.remove(session)
-            if not holders:
-                del self._holders[digest]
+            self._forget(session, digest)
         session.digests.clear()
+
+    def _forget(self, session: Session, digest: bytes) -> None:
+        holders = self._holders[digest]
+        holders.remove(session)
+        if not holders:
+            del self._holders[digest]
 
     def _digest(self, group: Group, key: Key) -> bytes:
         text = "\0".join((group.name, key.kind, key.value)).encode("utf-8", "surrogatepass")

@@ -5,16 +5,17 @@ decision, dial the server, stop. Whoever holds the sockets obeys the orders and 
 
 The rules (docs/sessions.md tells them at length):
 
- 1. One key, one session. No key: `unkeyed`; a key of two sessions that are on different servers:
+ 1. One key, one session. No key: `unkeyed`; a key of two sessions that are not on one server:
     `ambiguous`.
  2. A session without a pin is decided by one channel at a time, its claimant; the others wait.
     The candidate counts the session from the moment it is tried, so that a burst spreads.
  3. The claimant leaves: the channel that waited longest claims. No candidate left: all end.
  4. A pinned session never moves while it has a channel. A late channel goes to its server,
     whatever the server's standing; at maxconn it queues there.
- 5. The last channel gone: the pin is kept for the linger, and a new channel asks it first.
- 6. The principal's end ends the session: at once when its server was lost, else after a grace in
-    which the others may finish and nothing new is admitted.
+ 5. The last channel gone: the pin is kept for the linger. A new channel dials its server first;
+    only if that refuses, the session is decided afresh.
+ 6. The last principal's end ends the session: at once when its server was lost, else after a grace
+    in which the others may finish and nothing new is admitted but another principal.
  7. The server dies: every channel ends with one word, and the keys are free again.
  8. The table is capped: a full one evicts lingering sessions, oldest first, never one in use.
 
@@ -23,21 +24,30 @@ The rules (docs/sessions.md tells them at length):
 | PINNING   | wait          | pin, all dial | next candidate | gone client-left | next candidate   |
 | PINNED    | dial or queue | joined        | server-refused | lingering        | gone server-down |
 | CLOSING   | refused       | -             | -              | gone             | gone server-down |
-| LINGERING | ask old first | -             | -              | -                | gone server-down |
+| LINGERING | dial or queue | -             | -              | -                | gone server-down |
+| RETURNING | wait          | pin, all dial | decide afresh  | lingering        | decide afresh    |
 """
 
 from __future__ import annotations
 
-import heapq
 import itertools
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Final
 
 from ..config.settings import Group
 from ..errors import Ended
 from ..terms import Ending, Key, Role, Server
+from .deadlines import Deadlines
 from .keys import KeyTable
-from .values import Channel, Claim, Dial, Drop, Gone, Orders, Place, Session, State, Stop
+from .places import Places
+from .values import Channel, Claim, Drop, Gone, Orders, Place, Session, State, Stop
+
+ASKING: Final = (State.PINNING, State.RETURNING)
+"""No channel has reached a server yet: one asks, the others wait."""
+
+LOST: Final = ("server-down", "server-closed", "internal-error")
+"""How a principal ends that had not finished: what it was for cannot go on."""
 
 
 class Sessions:
@@ -50,13 +60,12 @@ class Sessions:
     def __init__(self, *, capacity: int, secret: bytes, owner: str) -> None:
         self.capacity = capacity
         self._keys = KeyTable(secret)
+        self._places = Places()
+        self._deadlines = Deadlines()
         self._ids = (f"{owner}-{number:x}" for number in itertools.count(1))
         self._all: dict[str, Session] = {}
-        self._by_server: dict[Server, dict[Session, None]] = {}
-        self._lingering: dict[Session, None] = {}
-        self._queued: dict[Server, deque[Channel]] = {}
-        self._due: list[tuple[float, int, Session]] = []
-        self._ticket = itertools.count()
+        # Ordered, because the first of a plain dict is slow to find when many before it are gone.
+        self._lingering: OrderedDict[Session, None] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._all)
@@ -74,12 +83,10 @@ class Sessions:
         """A connection that shows `key`. Raises Ended: unkeyed, ambiguous, key-full, table-full."""
         if key is None:
             raise Ended("unkeyed", f"shows none of {', '.join(group.key)}")
-        holders = self._keys.find(group, key)
-        if len({session.server for session in holders}) > 1:
-            raise Ended("ambiguous", f"{key.kind} key of {len(holders)} sessions")
-        if holders:
-            return self.join(holders[0], role, now)
-        orders = self._make_room()
+        known = self._find(group, key)
+        if known is not None:
+            return self.join(known, role, now)
+        orders = self._make_room(now)
         session = Session(next(self._ids), group, now)
         self._all[session.id] = session
         self._keys.hold(session, key)
@@ -87,64 +94,105 @@ class Sessions:
         return channel, orders + more
 
     def join(self, session: Session, role: Role, now: float) -> tuple[Channel, Orders]:
-        """One more channel of a session that is known: found by key, or announced by itself."""
-        if session.state in (State.CLOSING, State.GONE):
+        """One more channel of a session that is known: found by key, or announced by itself.
+
+        Raises Ended: key-full, or how the session ends when it is closing or gone.
+        """
+        reopened = session.state is State.CLOSING and session.group.rule(role).principal
+        if session.state is State.GONE or (session.state is State.CLOSING and not reopened):
             raise Ended(session.word, "the session is closing")
         if len(session.channels) >= session.group.max_channels:
             raise Ended("key-full", f"{len(session.channels)} channels")
         session.total += 1
         channel = Channel(session, role, session.total)
         session.channels[channel.number] = channel
+        if reopened or session.state is State.LINGERING:
+            self._revive(session)
         if session.state is State.PINNED:
-            return channel, self._dial(channel)
-        if session.state is State.LINGERING:
-            return channel, self._return(channel)
-        return channel, self._claim(session)
+            return channel, self._places.dial(channel)
+        return channel, self._ask(session)
 
     def learn(self, session: Session, key: Key) -> None:
         """This key, seen from the server, also names the session from now on."""
         if session.state is not State.GONE:
             self._keys.hold(session, key)
 
+    def _find(self, group: Group, key: Key) -> Session | None:
+        """The session that this key names. Raises Ended: ambiguous."""
+        holders = self._keys.find(group, key)
+        if len(holders) > 1:
+            servers = {None if s.state is State.PINNING else s.server for s in holders}
+            if len(servers) > 1 or None in servers:
+                raise Ended("ambiguous", f"{key.kind} key of {len(holders)} sessions")
+        return holders[0] if holders else None
+
+    def _revive(self, session: Session) -> None:
+        """A new channel came in time: the linger or the grace ends nothing any more."""
+        self._deadlines.clear(session)
+        self._lingering.pop(session, None)
+        lingered = session.state is State.LINGERING
+        session.state, session.word = State.RETURNING if lingered else State.PINNED, "done"
+
     # -- the decision -------------------------------------------------------------------------
 
     def trying(self, channel: Channel, server: Server) -> None:
         """The claimant connects to this candidate; the candidate counts it at once."""
-        session = channel.session
-        session.tried.add(server)
-        self._pin(session, server)
-        self._place(channel, Place.DIALLING)
+        assert channel.place is Place.CLAIMING, "only the claimant tries candidates"
+        channel.session.tried.add(server)
+        self._places.pin(channel.session, server)
+        self._places.move(channel, Place.DIALLING)
 
     def connected(self, channel: Channel, now: float) -> Orders | None:
         """The channel's server answered. None: the attempt no longer counts, drop what came."""
         session = channel.session
         if channel.place is not Place.DIALLING:
             return None
-        self._place(channel, Place.JOINED)
-        if session.state is not State.PINNING:
+        self._places.move(channel, Place.JOINED)
+        if session.state not in ASKING:
             return []
         session.state = State.PINNED
         session.tried.clear()
-        session.preferred = None
         waiting = [c for c in session.channels.values() if c.place is Place.WAITING]
-        return [order for other in waiting for order in self._dial(other)]
+        return [order for other in waiting for order in self._places.dial(other)]
 
     def refused(self, channel: Channel, now: float) -> Orders:
         """The channel's server did not answer: the claimant goes on, a late channel ends."""
         if channel.place is not Place.DIALLING:
             return []
         session = channel.session
-        if session.state is State.PINNING:
-            orders = self._place(channel, Place.CLAIMING)
-            self._unpin(session)
-            return orders
-        return [Stop(channel, "server-refused"), *self.left(channel, "server-refused", now)]
+        if session.state not in ASKING:
+            return [Stop(channel, "server-refused"), *self.left(channel, "server-refused", now)]
+        orders = self._places.move(channel, Place.CLAIMING)
+        if session.state is State.RETURNING:
+            return orders + self._decide_afresh(session)
+        self._places.unpin(session)
+        return orders
 
     def exhausted(self, channel: Channel, now: float) -> Orders:
         """The claimant found no candidate that answers: the session ends, with all who wait."""
         if channel.place is not Place.CLAIMING:
             return []
         return self.end(channel.session, "no-server", now)
+
+    def _ask(self, session: Session) -> Orders:
+        """Let the channel that has waited longest look for the server, if nobody is at it."""
+        first = session.first
+        if first.place is not Place.WAITING:
+            return []
+        if session.state is State.RETURNING:
+            return self._places.dial(first)
+        return [*self._places.move(first, Place.CLAIMING), Claim(first)]
+
+    def _decide_afresh(self, session: Session) -> Orders:
+        """The server that a returning session was on does not take it back."""
+        asker = session.first
+        drop: Orders = [Drop(asker)] if asker.place is Place.DIALLING else []
+        orders = self._places.move(asker, Place.CLAIMING)
+        server = self._places.unpin(session)
+        assert server is not None, "a returning session has a server"
+        session.state = State.PINNING
+        session.tried.add(server)
+        return [*drop, *orders, Claim(asker)]
 
     # -- a channel goes -----------------------------------------------------------------------
 
@@ -153,33 +201,35 @@ class Sessions:
         if channel.place is Place.GONE:
             return []
         session, was = channel.session, channel.place
-        deciding = session.state is State.PINNING and was in (Place.CLAIMING, Place.DIALLING)
         del session.channels[channel.number]
-        orders = self._place(channel, Place.GONE)
-        rule = session.group.roles.get(channel.role)
-        if rule is not None and rule.principal and was is Place.JOINED:
+        closing = was is Place.JOINED and self._was_last_principal(channel)
+        if closing:
+            self._places.unqueue(session)
+        orders = self._places.move(channel, Place.GONE)
+        if closing:
             return orders + self._principal_left(session, word, now)
         if not session.channels:
             return orders + self._emptied(session, now)
-        if deciding:
-            self._unpin(session)
-            orders += self._claim(session)
-        return orders
+        if session.state is State.PINNING and was is Place.DIALLING:
+            # The candidate did not refuse: the next claimant may try it.
+            session.tried -= {self._places.unpin(session)}
+        return orders + (self._ask(session) if session.state in ASKING else [])
+
+    def _was_last_principal(self, channel: Channel) -> bool:
+        group, others = channel.session.group, channel.session.channels.values()
+        return group.rule(channel.role).principal and not any(
+            group.rule(other.role).principal for other in others
+        )
 
     def _principal_left(self, session: Session, word: Ending, now: float) -> Orders:
         """Rule 6. A server that is lost takes the others along; an orderly end lets them finish."""
-        lost = word in ("server-down", "server-closed", "internal-error")
-        if lost or not session.channels or not session.group.grace:
-            return self.end(session, "server-down" if lost else word, now)
-        session.state = State.CLOSING
-        session.word = word
-        self._schedule(session, now + session.group.grace)
-        return self._stop_unjoined(session, word, now)
-
-    def _stop_unjoined(self, session: Session, word: Ending, now: float) -> Orders:
+        if word in LOST or not session.channels or not session.group.grace:
+            return self.end(session, "server-down" if word in LOST else word, now)
+        session.state, session.word = State.CLOSING, word
+        self._deadlines.set(session, now + session.group.grace)
         orders: Orders = []
         for channel in list(session.channels.values()):
-            if channel.place not in (Place.JOINED, Place.GONE):
+            if channel.place is not Place.JOINED:
                 orders += [Stop(channel, word), *self.left(channel, word, now)]
         return orders
 
@@ -190,7 +240,7 @@ class Sessions:
             return self.end(session, session.word, now)
         session.state = State.LINGERING
         self._lingering[session] = None
-        self._schedule(session, now + session.group.linger)
+        self._deadlines.set(session, now + session.group.linger)
         return []
 
     # -- a session or a server ends -----------------------------------------------------------
@@ -199,158 +249,68 @@ class Sessions:
         """The session is over: every channel stops with this word, its keys are free."""
         if session.state is State.GONE:
             return []
+        decided = session.state is not State.PINNING
+        session.state, session.word = State.GONE, word
+        self._places.unqueue(session)
         orders: Orders = []
-        session.state, session.word, session.due = State.GONE, word, None
-        # Those who queue go first, or the places of the others would be offered to them.
-        queued_first = sorted(session.channels.values(), key=lambda c: c.place is not Place.QUEUED)
-        for channel in queued_first:
-            orders.append(Stop(channel, word))
-            orders += self._place(channel, Place.GONE)
+        for channel in session.channels.values():
+            orders += [Stop(channel, word), *self._places.move(channel, Place.GONE)]
         session.channels.clear()
-        server = session.server
-        self._unpin(session)
+        server = self._places.unpin(session)
+        session.server = server if decided else None
+        self._deadlines.clear(session)
         self._lingering.pop(session, None)
         self._keys.release(session)
         del self._all[session.id]
-        return [*orders, Gone(session, word, server)]
+        return [*orders, Gone(session, word, session.server)]
 
     def down(self, server: Server, *, end: bool, now: float) -> Orders:
         """A check says that this server is down; `end`: its living sessions end as well."""
-        orders = self.unavailable(server)
-        if not end:
-            return orders
-        for session in list(self._by_server.get(server, ())):
-            if session.state is not State.PINNING:
-                orders += self.end(session, "server-down", now)
-        return orders
+        return self.evict(server, "server-down", now) if end else self.unavailable(server)
 
     def unavailable(self, server: Server) -> Orders:
         """The server went down or drains: whoever is just being decided for it tries the next."""
         orders: Orders = []
-        for session in list(self._by_server.get(server, ())):
+        for session in self._places.sessions(server):
             if session.state is State.PINNING:
-                claimant = self._claimant(session)
-                orders += self._place(claimant, Place.CLAIMING)
-                self._unpin(session)
-                orders.append(Drop(claimant))
+                claimant = session.first
+                orders += [Drop(claimant), *self._places.move(claimant, Place.CLAIMING)]
+                self._places.unpin(session)
         return orders
 
     def evict(self, server: Server, word: Ending, now: float) -> Orders:
-        """Every session that is pinned to this server ends: the drain's deadline has come."""
-        orders: Orders = []
-        for session in list(self._by_server.get(server, ())):
-            orders += self.end(session, word, now)
+        """Every session on this server ends: it died, or the drain's deadline has come.
+
+        A session of which no channel reached it yet is decided afresh.
+        """
+        orders = self.unavailable(server)
+        sessions = self._places.sessions(server)
+        for session in sessions:
+            self._places.unqueue(session)
+        for session in sessions:
+            if session.state is State.RETURNING:
+                orders += self._decide_afresh(session)
+            else:
+                orders += self.end(session, word, now)
         return orders
 
-    # -- time ---------------------------------------------------------------------------------
+    # -- time and room ------------------------------------------------------------------------
 
     def next_due(self) -> float | None:
         """When `tick` has something to do next; None: nothing waits for time."""
-        while self._due and self._due[0][2].due != self._due[0][0]:
-            heapq.heappop(self._due)
-        return self._due[0][0] if self._due else None
+        return self._deadlines.next()
 
     def tick(self, now: float) -> Orders:
         """End the sessions whose linger or grace is over."""
         orders: Orders = []
-        while (due := self.next_due()) is not None and due <= now:
-            session = heapq.heappop(self._due)[2]
+        while (session := self._deadlines.pop(now)) is not None:
             orders += self.end(session, session.word, now)
         return orders
 
-    def _schedule(self, session: Session, due: float) -> None:
-        session.due = due
-        heapq.heappush(self._due, (due, next(self._ticket), session))
-
-    # -- room ---------------------------------------------------------------------------------
-
-    def _make_room(self) -> Orders:
+    def _make_room(self, now: float) -> Orders:
         if len(self._all) < self.capacity:
             return []
         oldest = next(iter(self._lingering), None)
         if oldest is None:
             raise Ended("table-full", f"{len(self._all)} sessions, none of them lingering")
-        return self.end(oldest, "done", oldest.opened)
-
-    # -- pins, places and counts: the only lines that change them -----------------------------
-
-    def _claimant(self, session: Session) -> Channel:
-        return next(
-            c for c in session.channels.values() if c.place in (Place.CLAIMING, Place.DIALLING)
-        )
-
-    def _claim(self, session: Session) -> Orders:
-        """Let the channel that has waited longest decide, if nobody is at it."""
-        places = [c.place for c in session.channels.values()]
-        if Place.CLAIMING in places or Place.DIALLING in places:
-            return []
-        first = next(iter(session.channels.values()))
-        first.place = Place.CLAIMING
-        return [Claim(first)]
-
-    def _return(self, channel: Channel) -> Orders:
-        """A channel of a lingering session: its server is asked first, however it stands."""
-        session, server = channel.session, channel.session.server
-        assert server is not None, "a lingering session has a server"
-        self._lingering.pop(session)
-        session.due = None
-        if server.full:
-            session.state = State.PINNED
-            return self._dial(channel)
-        self._unpin(session)
-        session.preferred = server
-        session.state = State.PINNING
-        return self._claim(session)
-
-    def _dial(self, channel: Channel) -> Orders:
-        """A channel of a pinned session: to the server, or into its queue."""
-        server = channel.session.server
-        assert server is not None, "a pinned session has a server"
-        if server.full:
-            channel.place = Place.QUEUED
-            self._queued.setdefault(server, deque()).append(channel)
-            return []
-        self._place(channel, Place.DIALLING)
-        return [Dial(channel, server)]
-
-    def _pin(self, session: Session, server: Server) -> None:
-        session.server = server
-        server.sessions += 1
-        self._by_server.setdefault(server, {})[session] = None
-
-    def _unpin(self, session: Session) -> None:
-        server = session.server
-        if server is None:
-            return
-        server.sessions -= 1
-        del self._by_server[server][session]
-        if not self._by_server[server]:
-            del self._by_server[server]
-        session.server = None
-
-    def _place(self, channel: Channel, place: Place) -> Orders:
-        """Move a channel, keep its server's count, and let the queue in when room comes."""
-        before, server = channel.counted, channel.session.server
-        if channel.place is Place.QUEUED:
-            assert server is not None, "queued for a server"
-            self._unqueue(channel, server)
-        channel.place = place
-        if server is None or before == channel.counted:
-            return []
-        server.connections += 1 if channel.counted else -1
-        return [] if channel.counted else self._let_in(server)
-
-    def _let_in(self, server: Server) -> Orders:
-        queue = self._queued.get(server)
-        if not queue or server.full:
-            return []
-        channel = queue[0]
-        self._unqueue(channel, server)
-        channel.place = Place.WAITING
-        return self._dial(channel)
-
-    def _unqueue(self, channel: Channel, server: Server) -> None:
-        queue = self._queued[server]
-        queue.remove(channel)
-        if not queue:
-            del self._queued[server]
+        return self.end(oldest, "done", now)

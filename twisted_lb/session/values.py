@@ -20,6 +20,7 @@ class State(enum.Enum):
     PINNED = "pinned"
     CLOSING = "closing"
     LINGERING = "lingering"
+    RETURNING = "returning"
     GONE = "gone"
 
 
@@ -59,10 +60,11 @@ class Session:
     opened: float
     state: State = State.PINNING
     server: Server | None = None
-    """The pin; while PINNING the candidate being tried."""
+    """The pin; while PINNING the candidate being tried; when GONE where it was pinned."""
     preferred: Server | None = None
-    """While PINNING: whom to ask first (the server before the linger, or a sticky hint)."""
+    """While PINNING: whom to ask first. The table sets none: who returns is told to dial."""
     tried: set[Server] = attrs.field(factory=set)
+    """While PINNING: the candidate being tried, and those that refused, went down or drain."""
     channels: dict[int, Channel] = attrs.field(factory=dict)
     """The living ones by number, in order of arrival."""
     total: int = 0
@@ -70,7 +72,13 @@ class Session:
     """When the linger or the grace ends."""
     word: Ending = "done"
     """How it will have ended when it is due."""
-    digests: set[bytes] = attrs.field(factory=set)
+    digests: list[bytes] = attrs.field(factory=list)
+    """What its keys are stored as; the one that opened it first."""
+
+    @property
+    def first(self) -> Channel:
+        """The living channel that came first: while no server is certain, the one that asks."""
+        return next(iter(self.channels.values()))
 
     @property
     def reserve(self) -> int:
@@ -80,14 +88,14 @@ class Session:
 
 @attrs.frozen
 class Claim:
-    """This channel decides: try candidates, `session.preferred` first, without `session.tried`."""
+    """This channel decides: try candidates, without those in `session.tried`."""
 
     channel: Channel
 
 
 @attrs.frozen
 class Dial:
-    """The session is pinned: connect this channel to that server."""
+    """Connect this channel to the session's server."""
 
     channel: Channel
     server: Server

@@ -69,6 +69,21 @@ class Header:
         return (self.value(AUTHORITY) or b"").decode(errors="backslashreplace")
 
     @property
+    def session(self) -> str:
+        """Which session the connection belongs to, in our own TLV; empty when not sent."""
+        return self._told("session")
+
+    @property
+    def role(self) -> Role:
+        """What it is to that session; empty when not sent."""
+        return self._told("role")
+
+    def _told(self, name: str) -> str:
+        parts = (self.value(SESSION) or b"").decode("ascii", "replace").split(";")
+        pairs = (part.partition("=") for part in parts)
+        return next((value for key, _, value in pairs if key == name), "")
+
+    @property
     def unique_id(self) -> bytes:
         """The proxy's own id of this connection; empty when not told."""
         return self.value(UNIQUE_ID) or b""
