@@ -45,10 +45,9 @@ def comparable(verdicts: Mapping[str, str]) -> list[Trial]:
     ]
 
 
-def broken(verdicts: Mapping[str, str]) -> dict[str, str]:
+def broken(verdicts: Mapping[str, str]) -> list[Trial]:
     """Those of them that do not pass through."""
-    names = [str(trial) for trial in comparable(verdicts)]
-    return {name: verdicts[name] for name in names if verdicts[name] != PASSED}
+    return [trial for trial in comparable(verdicts) if verdicts[str(trial)] != PASSED]
 
 
 def summary(verdicts: Mapping[str, str]) -> str:
@@ -151,8 +150,15 @@ def _cannot() -> str:
 
 def _fails_directly(verdicts: Mapping[str, str]) -> str:
     """Cells that fail with no balancer between, and how."""
-    lines = ["## What fails directly\n", "These do not count.\n"]
-    for name, verdict in verdicts.items():
-        if "/direct-" in name and verdict != PASSED:
-            lines.append(f"- `{name}`: {verdict}")
+    lines = ["## What fails directly\n", "This does not count.\n"]
+    lines += ["| server | client | operation | modes | how |", "|---|---|---|---|---|"]
+    trials = [t for t in everything() if not t.variant.through and verdicts[str(t)] != PASSED]
+    kinds: dict[tuple[str, str, str], list[Trial]] = {}
+    for trial in trials:
+        kind = (NAMES[trial.server], trial.cell.client, trial.cell.operation)
+        kinds.setdefault(kind, []).append(trial)
+    for kind, some in kinds.items():
+        modes = " ".join(dict.fromkeys(trial.cell.mode for trial in some))
+        how = verdicts[str(some[0])].replace("|", "\\|")
+        lines.append(f"| {' | '.join(kind)} | {modes} | {how} |")
     return "\n".join(lines) + "\n"

@@ -13,11 +13,13 @@ from pathlib import Path
 import attrs
 
 from tests.matrix.network import Network
-from tests.matrix.plan import Trial
+from tests.matrix.plan import PASSED, Trial
 from tests.matrix.stage import staged
 from tests.peers import CHECKOUT, PEERS, VERSIONS
 
 WORKERS = 2
+AGAIN = 7
+"""How often a direct session is had again when the same through the front has failed."""
 
 
 @attrs.define
@@ -51,15 +53,32 @@ class Rounds:
             for family in (4, 6):
                 some = [t for t in unknown if t.server == kind and t.variant.server == family]
                 if some:
-                    self._have(kind, family, some)
+                    self._have(some, self.place / f"{kind}-{family}")
+
+    def doubt(self, trials: Iterable[Trial]) -> None:
+        """Have these again and again: what does not pass each time is known as unstable."""
+        for trial in dict.fromkeys(trials):
+            verdicts = [self.verdicts[str(trial)]]
+            for _ in range(AGAIN):
+                self._have([trial], self.place / "again")
+                verdicts.append(self.verdicts[str(trial)])
+            failed = [verdict for verdict in verdicts if verdict != PASSED]
+            if failed:
+                told = f"unstable, fails {len(failed)} times of {len(verdicts)}: {failed[0]}"
+                self.verdicts[str(trial)] = told
+
+    def finish(self) -> None:
+        """Everything is known: the next run begins anew."""
         self.state.unlink(missing_ok=True)
 
-    def _have(self, kind: str, family: int, trials: list[Trial]) -> None:
-        visits = self.place / f"{kind}-{family}"
+    def _have(self, trials: list[Trial], visits: Path) -> None:
+        """Have these, of one kind of server and one family."""
         shutil.rmtree(visits, ignore_errors=True)
         variants = list(dict.fromkeys(trial.variant for trial in trials))
         with (
-            staged(self.network, self.front, variants, kind, self.large, visits) as stage,
+            staged(
+                self.network, self.front, variants, trials[0].server, self.large, visits
+            ) as stage,
             ThreadPoolExecutor(WORKERS) as pool,
         ):
             for trial, verdict in zip(trials, pool.map(stage.have, trials), strict=True):

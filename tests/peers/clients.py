@@ -276,8 +276,10 @@ def measure(visit: Visit, homes: Mapping[str, Path]) -> str:
             env={**environment(), "HOME": str(visit.place)}, start_new_session=True,
         )  # fmt: skip
     ended = see_to_its_end(process, visit.place / "got" if run.interrupted else None)
-    complaint = verdict(visit, log.read_text(errors="replace"), homes)
-    return "; ".join(part for part in (ended, complaint) if part)
+    said = log.read_text(errors="replace")
+    complaint = verdict(visit, said, homes)
+    last = f"its last words: {said.strip().rpartition(chr(10))[2][:100]}" if complaint else ""
+    return "; ".join(part for part in (ended, complaint, last) if part)
 
 
 def see_to_its_end(process: subprocess.Popen[bytes], download: Path | None) -> str:
