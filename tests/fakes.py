@@ -107,15 +107,24 @@ class Ears:
 class Dialled:
     """One connection that the code under test opens; the test plays the other side."""
 
-    def __init__(self, host: str, port: int, factory: Any, timeout: float, bind: Any) -> None:
+    def __init__(
+        self, world: World, host: str, port: int, factory: Any, timeout: float, bind: Any
+    ) -> None:
         self.host, self.port, self.timeout = host, port, timeout
         self.source = bind[0] if bind else ""
-        self.given_up = False
+        self._world = world
+        self._given_up = False
         self._factory = factory
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it is given up once this turn of the reactor is over."""
+        self._world.advance(0)
+        return self._given_up
 
     def answers(self) -> Wire:
         """It is taken: the wire between."""
-        assert not self.given_up, "nobody waits for this answer"
+        assert not self._given_up, "nobody waits for this answer"
         protocol = self._factory.buildProtocol(tcp(self.host, self.port))
         return Wire(protocol=protocol, peer=self.host, host=self.source or "192.0.2.1")
 
@@ -127,7 +136,7 @@ class Dialled:
     # IConnector
 
     def disconnect(self) -> None:
-        self.given_up = True
+        self._given_up = True
 
 
 class Listening:
@@ -171,7 +180,7 @@ class World(MemoryReactorClock):
     def connectTCP(
         self, host: str, port: int, factory: Any, timeout: float = 30, bindAddress: Any = None
     ) -> Dialled:
-        self.dialled.append(Dialled(host, port, factory, timeout, bindAddress))
+        self.dialled.append(Dialled(self, host, port, factory, timeout, bindAddress))
         return self.dialled[-1]
 
     def listenTCP(

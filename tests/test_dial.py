@@ -99,9 +99,21 @@ def test_an_answer_that_crosses_the_cancellation_is_reset() -> None:
     answered = dial(world, SERVER, 5.0)
     outcome(answered)
     answered.cancel()
-    world.dialled[0].given_up = False  # the kernel had connected already
     wire = world.dialled[0].answers()
     assert wire.endings == ["abort"]
+    assert not world.dialled[0].given_up
+
+
+def test_the_descriptor_of_a_cancelled_dial_outlives_the_turn() -> None:
+    """An event may be left for its number: who opens the same one now would be given it."""
+    world = World()
+    answered = dial(world, SERVER, 5.0)
+    outcome(answered)
+    connector = world.dialled[0]
+    answered.cancel()
+    assert not connector._given_up
+    world.advance(0)
+    assert connector._given_up
 
 
 def test_what_a_server_says_before_it_is_joined_is_held_up_to_a_cap() -> None:

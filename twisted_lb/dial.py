@@ -6,7 +6,7 @@ import errno
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectBindError, ConnectError, TimeoutError
-from twisted.internet.interfaces import IAddress, IConnector
+from twisted.internet.interfaces import IAddress, IConnector, IReactorTime
 from twisted.internet.protocol import ClientFactory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -35,9 +35,11 @@ class Refused(Exception):
 class _Dialling(ClientFactory):
     noisy = False
 
-    def __init__(self, tuning: Tuning) -> None:
+    def __init__(self, clock: IReactorTime, tuning: Tuning) -> None:
         self.answered: Deferred[End] = Deferred(self._cancel)
         self.connector: IConnector | None = None
+        """Until the attempt is over."""
+        self._clock = clock
         self._tuning = tuning
 
     # IClientFactory
@@ -48,10 +50,12 @@ class _Dialling(ClientFactory):
     def clientConnectionFailed(
         self, connector: IConnector, reason: Failure = connectionDone
     ) -> None:
+        self.connector = None
         if not self.answered.called:
             self.answered.errback(_why(reason))
 
     def _connected(self, end: End) -> None:
+        self.connector = None
         self._tuning.apply(end)
         if self.answered.called:
             end.abort()
@@ -60,6 +64,11 @@ class _Dialling(ClientFactory):
 
     def _cancel(self, answered: Deferred[End]) -> None:
         answered.errback(CancelledError())
+        # In the reactor's next turn: in this one an event may be left for its descriptor, and would
+        # be given to whoever opens the same number. A listener that is told to write is closed.
+        self._clock.callLater(0, self._give_up)
+
+    def _give_up(self) -> None:
         if self.connector is not None:
             self.connector.disconnect()
 
@@ -86,7 +95,7 @@ def dial(
     Fails with Refused, or with Ended("full") when it is this process that has no socket to give:
     the other side was never asked.
     """
-    factory = _Dialling(tuning)
+    factory = _Dialling(reactor, tuning)
     bind = (source, 0) if source else None
     factory.connector = reactor.connectTCP(target.host, target.port, factory, seconds, bind)
     return factory.answered
