@@ -13,13 +13,14 @@ import re
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-PEERS = Path(__file__).parents[2] / ".peers"
+from tests.peers import PEERS
+from tests.peers.ready import until_it_accepts
+
 PYTHON = PEERS / "pyftpdlib" / "bin" / "python"
 SUITE = PEERS / "pyftpdlib-2.2.0"
 
@@ -74,11 +75,14 @@ def free_port(host: str, family: int = socket.AF_INET) -> int:
         return port
 
 
-def outcomes(environment: dict[str, str], *options: str) -> dict[str, str]:
-    """Test name → passed, failed, skipped …, of one run of the suite."""
+def outcomes(
+    environment: dict[str, str], *options: str, only: Iterable[str] = ()
+) -> dict[str, str]:
+    """Test name → PASSED or FAILED of one run of the suite, or of some of its tests."""
+    tests = [f"tests/test_functional.py::{name}" for name in only] or ["tests/test_functional.py"]
     run = subprocess.run(
         [PYTHON, "-m", "pytest", "-c", os.devnull, f"--rootdir={SUITE}", "-rA", "-q", *options,
-         "-p", "no:cacheprovider", "--tb=line", "tests/test_functional.py"],
+         "-p", "no:cacheprovider", "--tb=line", *tests],
         cwd=SUITE,
         env={**os.environ, **environment},
         capture_output=True,
@@ -103,7 +107,7 @@ def front(tmp_path: Path) -> Iterator[dict[str, str]]:
         command = [twistd, "-n", "--pidfile=", "lb-proxy", "--config", tmp_path / "lb.toml"]
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        wait_for(("127.0.0.1", v4), process, tmp_path / "log")
+        until_it_accepts(("127.0.0.1", v4), process, tmp_path / "log")
         yield {
             "FRONT_V4": str(v4),
             "FRONT_V6": str(v6),
@@ -117,24 +121,17 @@ def front(tmp_path: Path) -> Iterator[dict[str, str]]:
     assert b"Traceback" not in (tmp_path / "log").read_bytes()
 
 
-def wait_for(address: tuple[str, int], process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(address, 1).close()
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        else:
-            return
-
-
 @pytest.mark.peers("pyftpdlib")
 def test_the_suite_passes_through_the_balancer_as_it_does_directly(front: dict[str, str]) -> None:
     direct = outcomes({})
     through = outcomes(front, "-p", "pyftpdlib_front")
     fine = {name for name, verdict in direct.items() if verdict == "PASSED"}
     failed = {name for name in fine if through.get(name) != "PASSED"}
+    # The suite gives some answers a tenth of a second: on a busy machine one may be late. Whoever
+    # fails unexpectedly is asked once more, by himself.
+    if late := failed - set(CANNOT_PASS):
+        again = outcomes(front, "-p", "pyftpdlib_front", only=sorted(late))
+        print(f"asked once more: {again}")
+        failed -= {name for name, verdict in again.items() if verdict == "PASSED"}
     assert failed == set(CANNOT_PASS), {"direct": direct, "through": through}
     assert len(fine - failed) >= LEAST
