@@ -6,7 +6,9 @@ Ends with status 1 when a cell that passes directly does not pass through the ba
 from __future__ import annotations
 
 import argparse
+import fcntl
 import os
+import signal
 import sys
 import time
 
@@ -15,6 +17,7 @@ from tests.matrix.network import Network, the_best
 from tests.matrix.plan import SERVERS, Trial, everything, sample, with_direct
 from tests.matrix.report import broken, publish, summary
 from tests.matrix.rounds import Rounds
+from tests.peers import PEERS
 
 FULL, SMALL = 20_000_000, 1_000_000
 """Bytes of the file that is transferred."""
@@ -46,6 +49,8 @@ def planned(asked: argparse.Namespace, net: Network) -> list[Trial]:
 
 def main() -> int:
     asked, started = options(), time.monotonic()
+    if os.geteuid() != 0:
+        sys.exit("./run matrix: the servers need root")
     net = the_best()
     trials = planned(asked, net)
 
@@ -71,4 +76,12 @@ def main() -> int:
 
 if __name__ == "__main__":
     os.umask(0o022)
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    lock = (PEERS / "stamp").open()
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        sys.exit(main())
+    except BlockingIOError:
+        sys.exit("./run matrix: another one is running")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; ./run matrix goes on from here")

@@ -3,8 +3,8 @@
     client 10.77.1.2 ── 10.77.1.1 front 10.77.2.1 ── 10.77.2.11, .12 servers
 
 Nothing is forwarded and there is no default route: an address that leaks to the wrong side is
-unreachable there. The namespaces have no names; they vanish with this process. Without root all
-hosts are on the loopback, where a leaked address works by accident.
+unreachable there. The namespaces have no names; they vanish with this process. Where
+they cannot be had, all hosts are on the loopback: a leaked address may work there by accident.
 """
 
 from __future__ import annotations

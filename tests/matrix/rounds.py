@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import attrs
@@ -39,9 +40,11 @@ class Rounds:
         cls, network: Network, front: str, size: int, tell: Callable[[str], None]
     ) -> Rounds:
         """With what an interrupted run of the very same code has found."""
-        place = PEERS / "matrix" / front
+        place = PEERS / "matrix" / f"{front}-{size // 1_000_000}MB"
         place.mkdir(parents=True, exist_ok=True)
-        state = place / f"state-{fingerprint(front, size, network)}.json"
+        state = place / f"state-{fingerprint(network)}.json"
+        for stale in set(place.glob("state-*.json")) - {state}:
+            stale.unlink()
         verdicts = json.loads(state.read_text()) if state.exists() else {}
         large = random.Random(size).randbytes(size)
         return cls(network, front, large, place, tell, state, verdicts)
@@ -80,16 +83,17 @@ class Rounds:
                 self.network, self.front, variants, trials[0].server, self.large, visits
             ) as stage,
             ThreadPoolExecutor(WORKERS) as pool,
+            closing(pool.map(stage.have, trials)) as verdicts,  # no more once interrupted
         ):
-            for trial, verdict in zip(trials, pool.map(stage.have, trials), strict=True):
+            for trial, verdict in zip(trials, verdicts, strict=True):
                 self.verdicts[str(trial)] = verdict
                 self.state.write_text(json.dumps(self.verdicts))
                 self.tell(f"{trial}: {verdict}")
 
 
-def fingerprint(front: str, size: int, network: Network) -> str:
+def fingerprint(network: Network) -> str:
     """Of all that verdicts depend on."""
-    known = hashlib.sha256(f"{front} {size} {network.what} {VERSIONS.read_text()}".encode())
+    known = hashlib.sha256(f"{network.what} {VERSIONS.read_text()}".encode())
     for room in ("twisted_lb", "tests/peers", "tests/matrix"):
         for path in sorted((CHECKOUT / room).rglob("*.py")):
             known.update(path.read_bytes())
