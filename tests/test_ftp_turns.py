@@ -54,6 +54,15 @@ def test_a_transfer_lets_some_by_and_later_all_but_transfers() -> None:
     assert not crowd.may_go(b"STAT")
 
 
+@pytest.mark.parametrize("verb", [b"PASV", b"EPSV", b"PORT", b"EPRT"])
+def test_the_end_of_a_transfer_is_no_answer_to_an_announcement(verb: bytes) -> None:
+    """T18: a server that says one 226 too many is passed on, and its 227 awaited."""
+    assert [owner(turns(verb), code) for code in (225, 226, 426)] == ["nobody"] * 3
+    assert [owner(turns(verb), code) for code in (200, 227, 425, 500)] == [verb.decode()] * 4
+    assert owner(turns(verb, transfer=True, started=True), 226) == "transfer"
+    assert owner(turns(b"ABOR"), 226) == "ABOR"
+
+
 def test_with_one_waiting_there_is_no_doubt() -> None:
     assert owner(turns(b"PWD"), 227) == "PWD"
     assert owner(turns(transfer=True), 421) == "transfer"

@@ -27,6 +27,10 @@ from .verbs import ABOR_REPLIES, ANNOUNCEMENTS, OVERTAKING, TRANSFERS, ends_tran
 WAITING_MOST: Final = 8
 """Commands that overtook a transfer and have no answer yet."""
 
+STRAYS: Final = frozenset({225, 226, 426})
+"""Ends of a transfer, which no announcement is answered with: servers that lose count say one too
+many (pyftpdlib, of a channel that was replaced). Taken for the answer it would end the session."""
+
 GREETING: Final = b""
 """The verb of what the server says unasked, first of all."""
 
@@ -96,6 +100,8 @@ class Turns:
         """Whose reply begins with this code; None: nobody asked."""
         self._forget_answered(code)
         transfer, head = self.transfer, self._expected
+        if transfer is None and head and head.verb in ANNOUNCEMENTS and code in STRAYS:
+            return None
         if transfer is None or (head is not None and head.may_be_answered):
             return head
         if head is None or code // 100 == 1:
