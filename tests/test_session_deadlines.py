@@ -65,3 +65,18 @@ def test_sweeping_is_rare_when_many_wait() -> None:
             deadlines.set(session, 60.0 + turn)
         assert 1000 <= len(deadlines) <= 2 * 1000 + SLACK
     assert set(drain(deadlines, 64.0)) == set(all_)
+
+
+def test_sweeping_keeps_the_deadline_that_counts() -> None:
+    """A linger of an hour was followed by a grace of ten seconds, or by nothing."""
+    deadlines, all_ = Deadlines(), sessions(3 * SLACK)
+    for number, session in enumerate(all_):
+        deadlines.set(session, 3600.0)
+        if number % 2:
+            deadlines.set(session, 10.0)
+        else:
+            deadlines.clear(session)
+    deadlines.set(all_[0], 3600.0)
+    assert len(deadlines) < 2 * len(all_)
+    assert set(drain(deadlines, 10.0)) == set(all_[1::2])
+    assert drain(deadlines, 3600.0) == [all_[0]]
