@@ -7,8 +7,8 @@ from itertools import combinations
 
 import attrs
 
+from tests.peers.abilities import cells
 from tests.peers.cells import Cell
-from tests.peers.clients import cells
 
 PASSED = "passed"
 SERVERS = ("proftpd", "vsftpd", "pureftpd")

@@ -8,8 +8,9 @@ from typing import Any
 
 from tests.matrix.plan import PASSED, SERVERS, VARIANTS, Trial, Variant, everything
 from tests.peers import CHECKOUT, VERSIONS
+from tests.peers.abilities import CANNOT, CANNOT_6
 from tests.peers.cells import MODES
-from tests.peers.clients import CANNOT, CANNOT_6, CLIENTS
+from tests.peers.clients import CLIENTS
 
 JSON = CHECKOUT / "docs" / "compatibility.json"
 PAGE = CHECKOUT / "docs" / "compatibility.md"

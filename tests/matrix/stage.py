@@ -14,7 +14,7 @@ from tests.matrix.fronts import port, standing
 from tests.matrix.network import Network
 from tests.matrix.plan import PASSED, Trial, Variant
 from tests.peers.cells import Target, Visit
-from tests.peers.clients import measure
+from tests.peers.measure import measure
 from tests.peers.servers import KINDS, PASSWORD, Server, Site, running
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tests.matrix.plan import VARIANTS, Trial, everything, pairs, sample, with_direct
+from tests.peers.abilities import cannot, cells
 from tests.peers.cells import MODES, OPERATIONS, Cell
-from tests.peers.clients import CLIENTS, cannot, cells
+from tests.peers.clients import CLIENTS
 
 
 def test_the_sample_is_small_and_has_every_pair_of_traits_that_there_is() -> None:

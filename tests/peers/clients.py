@@ -1,4 +1,4 @@
-"""Real FTP clients: a visit in, the program that makes it out; and what each cannot do, and why.
+"""Real FTP clients: a visit in, the program that makes it out.
 
 Each is told to believe the address in a 227 reply, as far as it can be told: a leaked address must
 not be mended by the client.
@@ -6,22 +6,14 @@ not be mended by the client.
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
-from itertools import product, starmap
+from collections.abc import Callable
 from pathlib import Path
 
 import attrs
 
-from tests.peers import PEERS, environment, program
-from tests.peers.cells import MODES, OPERATIONS, Cell, Visit, prepare, verdict
-
-PATIENCE = 40.0
-"""Seconds after which a client that has not ended hangs."""
+from tests.peers import PEERS, program
+from tests.peers.cells import Visit
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -33,9 +25,6 @@ class Run:
     command: list[str | Path]
     typed: str = ""
     interrupted: bool = False
-
-
-# -- the clients -----------------------------------------------------------------------------------
 
 
 def curl(visit: Visit) -> Run:
@@ -216,82 +205,3 @@ CLIENTS: dict[str, Callable[[Visit], Run]] = {
     "aioftp": aioftp,
     "basic-ftp": basicftp,
 }
-
-# -- what they cannot do ---------------------------------------------------------------------------
-
-IPV4 = "is a command of IPv4"
-
-CANNOT = {
-    ("curl", "*", "resume-upload"): "resumes an upload by APPE",
-    ("lftp", "EPRT", "*"): "uses PORT on IPv4",
-    ("lftp", "*", "append"): "has no APPE",
-    ("ncftp", "EPSV", "*"): "has no EPSV",
-    ("ncftp", "EPRT", "*"): "has no EPRT",
-    ("ncftp", "*", "abort"): "aborts only at a terminal",
-    ("wget", "EPSV", "*"): "uses PASV on IPv4",
-    ("wget", "EPRT", "*"): "uses PORT on IPv4",
-    ("wget", "*", "upload"): "only downloads",
-    ("wget", "*", "append"): "only downloads",
-    ("wget", "*", "resume-upload"): "only downloads",
-    ("wget", "*", "abort"): "never aborts",
-    ("aioftp", "PORT", "*"): "has no active mode",
-    ("aioftp", "EPRT", "*"): "has no active mode",
-    ("basic-ftp", "PORT", "*"): "has no active mode",
-    ("basic-ftp", "EPRT", "*"): "has no active mode",
-    ("basic-ftp", "*", "resume-upload"): "resumes an upload by APPE",
-    ("basic-ftp", "*", "abort"): "aborts by closing the session",
-}
-"""(client, mode, operation) → why it has no such cell."""
-
-CANNOT_6 = {("ncftp", "*", "*"): "has no IPv6", ("*", "PASV", "*"): IPV4, ("*", "PORT", "*"): IPV4}
-"""The same on IPv6, where what CANNOT says of IPv4 does not hold."""
-
-
-def cannot(cell: Cell) -> str:
-    """Why the client has no such cell; empty when it has."""
-    only = {key: why for key, why in CANNOT.items() if "IPv4" not in why}
-    table = CANNOT if cell.family == 4 else only | CANNOT_6
-    asked = product((cell.client, "*"), (cell.mode, "*"), (cell.operation, "*"))
-    return next((table[key] for key in asked if key in table), "")
-
-
-def cells(family: int = 4) -> list[Cell]:
-    """Every cell that some client has."""
-    every = starmap(Cell, product(CLIENTS, MODES, OPERATIONS, [family]))
-    return [cell for cell in every if not cannot(cell)]
-
-
-# -- running ---------------------------------------------------------------------------------------
-
-
-def measure(visit: Visit, homes: Mapping[str, Path]) -> str:
-    """Make the visit, in the network namespace of this thread; why it failed, or nothing."""
-    prepare(visit, homes)
-    run = CLIENTS[visit.cell.client](visit)
-    (visit.place / "typed").write_text(run.typed)
-    log = visit.place / "log"
-    with log.open("wb") as output, (visit.place / "typed").open("rb") as typed:
-        process = subprocess.Popen(
-            run.command, stdin=typed, stdout=output, stderr=output, cwd=visit.place,
-            env={**environment(), "HOME": str(visit.place)}, start_new_session=True,
-        )  # fmt: skip
-    ended = see_to_its_end(process, visit.place / "got" if run.interrupted else None)
-    said = log.read_text(errors="replace")
-    complaint = verdict(visit, said, homes)
-    last = f"its last words: {said.strip().rpartition(chr(10))[2][:100]}" if complaint else ""
-    return "; ".join(part for part in (ended, complaint, last) if part)
-
-
-def see_to_its_end(process: subprocess.Popen[bytes], download: Path | None) -> str:
-    """Interrupt it when the download has begun, wait, and kill it when it hangs; "hangs" if so."""
-    deadline = time.monotonic() + PATIENCE
-    while process.poll() is None and time.monotonic() < deadline:
-        if download and download.exists() and download.stat().st_size:
-            process.send_signal(signal.SIGINT)
-            download = None
-        time.sleep(0.01)
-    if process.poll() is not None:
-        return ""
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    return "hangs"
