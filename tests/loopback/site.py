@@ -172,9 +172,9 @@ class Site:
     def endings(self, kind: type) -> list[str]:
         return [fact.ending for fact in self.facts if isinstance(fact, kind)]
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool], patience: float = PATIENCE) -> None:
         """Wait for something that no connection tells of."""
-        deadline = reactor.seconds() + PATIENCE
+        deadline = reactor.seconds() + patience
         while not condition():
             assert reactor.seconds() < deadline, "it did not happen in time"
             await deferLater(reactor, 0.002)
