@@ -62,7 +62,10 @@ def clean_reactor(request: pytest.FixtureRequest) -> Iterator[Errors]:
     before, errors = _left(), Errors()
     globalLogPublisher.addObserver(errors)
     yield errors
-    gc.collect(1)  # a failed Deferred tells of its error when it is collected
+    # A failed Deferred tells of its error when it is collected, however old it is. What outlives
+    # this test is not looked at again: that makes looking at everything cheap.
+    gc.collect()
+    gc.freeze()
     globalLogPublisher.removeObserver(errors)
     left = _left() - before
     for call in [one for one in left if hasattr(one, "cancel")]:
