@@ -226,12 +226,31 @@ def test_a_side_that_does_not_read_pauses_the_other() -> None:
     talk.client.transport.producer.pauseProducing()
     assert talk.server.transport.producerState == "paused"
     talk.machine.full = {S}
+    talk.client.transport.producer.resumeProducing()
     talk.client.says(b"x")
+    talk.client.transport.producer.pauseProducing()
     talk.client.transport.producer.resumeProducing()
     assert talk.server.transport.producerState == "paused"
     talk.machine.full = set()
     talk.client.says(b"x")
     assert talk.server.transport.producerState == "producing"
+
+
+def test_a_client_that_does_not_read_is_not_read_either() -> None:
+    """Attack 11: some of its commands are answered here, and nobody would take the answers."""
+    talk = talked()
+    talk.client.transport.producer.pauseProducing()
+    assert talk.client.transport.producerState == "paused"
+    talk.client.transport.producer.resumeProducing()
+    assert talk.client.transport.producerState == "producing"
+
+
+def test_a_server_that_does_not_read_is_read_all_the_same() -> None:
+    """It may be waiting for us to take its replies."""
+    talk = talked()
+    talk.server.transport.producer.pauseProducing()
+    assert talk.server.transport.producerState == "producing"
+    assert talk.client.transport.producerState == "paused"
 
 
 def test_the_loss_of_the_client_is_told_and_the_machine_decides_about_the_server() -> None:

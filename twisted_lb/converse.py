@@ -66,10 +66,13 @@ class Converse:
         self._flush: IDelayedCall | None = None
 
     def start(self) -> None:
-        """Take both Ends; the server's first, whose greeting is held."""
-        for side in Side:
-            end, other = self._ends[side], self._ends[side.other]
-            end.fed_by(_Gate(other))
+        """Take both Ends; the server's first, whose greeting is held.
+
+        A client that does not read is not read either: the machine answers some commands itself.
+        """
+        client, server = self._ends[Side.CLIENT], self._ends[Side.SERVER]
+        client.fed_by(_Gate({server: "peer-full", client: "unread"}))
+        server.fed_by(_Gate({client: "peer-full"}))
         for side in (Side.SERVER, Side.CLIENT):
             self._ends[side].give(_Ear(self, side))
 
@@ -261,21 +264,23 @@ class _Ear:
 
 @implementer(IPushProducer)
 class _Gate:
-    """Pauses reading from one End while the other's buffer is full.
+    """Pauses reading from some Ends, each for its reason, while the buffer of one is full.
 
-    That the other is gone is told by its ear: what becomes of this End then, the machine says.
+    That the one is gone is told by its ear: what becomes of the others then, the machine says.
     """
 
-    def __init__(self, end: End) -> None:
-        self._end = end
+    def __init__(self, reasons: dict[End, str]) -> None:
+        self._reasons = reasons
 
     # IPushProducer
 
     def pauseProducing(self) -> None:
-        self._end.pause("peer-full")
+        for end, why in self._reasons.items():
+            end.pause(why)
 
     def resumeProducing(self) -> None:
-        self._end.resume("peer-full")
+        for end, why in self._reasons.items():
+            end.resume(why)
 
     def stopProducing(self) -> None:
         pass
