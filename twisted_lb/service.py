@@ -138,14 +138,19 @@ class Balancer(MultiService):
         self._note(Announced("draining", f"{len(self.stories)} connections"))
         yield self._until_empty(self._patience)
         self.claims.end_all("killed")
+        self._cut([story for story in self.stories if story.seat is None])
         yield self._until_empty(FLUSH)
-        for story in list(self.stories):
-            story.cut()
+        self._cut(list(self.stories))
         yield self._until_empty(FLUSH)
         self._idle.stop()
         self.claims.stop()
         yield super().stopService()
         self._note(Announced("stopped"))
+
+    def _cut(self, stories: list[Story]) -> None:
+        for story in stories:
+            story.ended("killed")
+            story.cut()
 
     def end_now(self) -> None:
         """A stop under way waits no longer for sessions to end by themselves."""
