@@ -100,11 +100,11 @@ class FtpSite(Site):
 
     async def session(self, source: str = "127.0.0.1") -> tuple[Visitor, Any]:
         """A client that has logged in, and its server's end."""
-        number = sum(len(host.talks) for host in self.hosts)
+        before = {talk for host in self.hosts for talk in host.talks}
         visitor = await self.visit(source)
         await visitor.login()
         self.watch()
-        [served] = [talk for host in self.hosts for talk in host.talks][number:]
+        [served] = {talk for host in self.hosts for talk in host.talks} - before
         return visitor, served
 
     # -- what is seen -------------------------------------------------------------------------

@@ -51,17 +51,25 @@ class Data(Talk):
         self.closes()
 
 
-class Visitor(Talk):
-    """A client's control connection: asks, and takes replies one by one."""
+class Control(Talk):
+    """A control connection of the site."""
 
     def __init__(self, site: FtpSite) -> None:
         super().__init__()
         self.site = site
-        self._taken = 0
 
     @property
     def own(self) -> str:
+        """The address of this end."""
         return self.transport.getHost().host  # type: ignore[no-any-return]
+
+
+class Visitor(Control):
+    """A client's control connection: asks, and takes replies one by one."""
+
+    def __init__(self, site: FtpSite) -> None:
+        super().__init__(site)
+        self._taken = 0
 
     @property
     def rest(self) -> bytes:
@@ -122,14 +130,13 @@ class Visitor(Talk):
         return Address(there, high << 8 | low)
 
 
-class Served(Talk):
+class Served(Control):
     """A server's control connection."""
 
     GREETING = b"220 ready\r\n"
 
     def __init__(self, site: FtpSite) -> None:
-        super().__init__()
-        self.site = site
+        super().__init__(site)
         self.answers = dict(ANSWERS)
         self.dials_back: Callable[[], Deferred[Any]] | None = None
         """How it comes by its end of the data channel that was announced last."""
@@ -182,7 +189,7 @@ class Served(Talk):
             self._asked.append(line)
 
     def _invites(self, verb: str) -> None:
-        host = self.site.listens(self.transport.getHost().host, Talk)
+        host = self.site.listens(self.own, Talk)
         self.dials_back, self.announced = host.talk, host.address
         if verb == "EPSV":
             self.says(b"229 Extended (|||%d|)\r\n" % host.address.port)
@@ -197,8 +204,8 @@ class Served(Talk):
         else:
             _, _, there, port, _ = argument.decode().split("|")
             target = Address(there, int(port))
-        self.announced, source = target, self.transport.getHost().host
-        self.dials_back = lambda: self.site.connect(target, source, Talk())
+        self.announced = target
+        self.dials_back = lambda: self.site.connect(target, self.own, Talk())
         self.says(b"200 Fine\r\n")
 
 

@@ -11,6 +11,7 @@ import pytest_twisted
 
 from tests.loopback.ftp_site import FtpSite, ftp
 from tests.loopback.ftp_talks import ACTIVE
+from twisted_lb.config.settings import ServerRule
 from twisted_lb.facts import TransferEnded
 
 LARGE = os.urandom(5_000_000)
@@ -83,3 +84,21 @@ async def test_every_byte_arrives_whoever_opens_either_leg_in_either_family(
     assert asked_to_dial == (server_data == "active" or (server_data == "same" and verb in ACTIVE))
     await ftp_site.until(lambda: len(ftp_site.of(TransferEnded)) == 2)
     assert [fact.bytes for fact in ftp_site.of(TransferEnded)] == [len(LARGE)] * 2
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_wants_proxy_is_told_of_the_client_on_data_only_where_configured(
+    ftp_site: FtpSite, told: bool
+) -> None:
+    """A server that does not expect the header there would store it as the file's beginning."""
+    at = "127.0.0.2"
+    rule = ServerRule("a", at, send_proxy="v1")
+    port = ftp_site.serve_ftp(at)
+    ftp_site.start(ftp(port, at, backend={"servers": (rule,)}, proxy_data=told))
+    client, server = await ftp_site.session("127.0.0.8")
+    here, there = client.transport.getHost(), client.transport.getPeer()
+    header = f"PROXY TCP4 {here.host} {there.host} {here.port} {there.port}"
+    await server.asked(header)
+    far = await upload(client, server, "EPSV", LARGE)
+    assert far.heard == (header.encode() + b"\r\n" if told else b"") + LARGE

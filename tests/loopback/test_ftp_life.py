@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from typing import Any
 
 import attrs
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
-from twisted.internet.error import ConnectionRefusedError
 
 from tests.loopback.ftp_site import FtpSite, ftp
 from tests.loopback.ftp_talks import Served, begin
@@ -90,79 +87,6 @@ class TestItsServer:
         data = await waiting
         await data.gone()
         assert data.heard == FILE
-
-
-class TestItsPorts:
-    @pytest.mark.parametrize("verb", ["PASV", "EPSV"])
-    @pytest_twisted.ensureDeferred
-    async def test_a_new_announcement_replaces_the_old_one(
-        self, ftp_site: FtpSite, verb: str
-    ) -> None:
-        """T3: the old port refuses, the new one works."""
-        client, server = await session(ftp_site)
-        old = await client.invited(verb)
-        new = await client.invited(verb)
-        assert ftp_site.standing().ports == (1, 0)
-        with pytest.raises(ConnectionRefusedError):
-            await ftp_site.connect(old, client.own)
-        near = await ftp_site.connect(new, client.own)
-        client.asks("RETR a")
-        await server.asked("RETR a")
-        far = await server.data()
-        far.says(FILE)
-        await near.hears(FILE)
-
-    @pytest_twisted.ensureDeferred
-    async def test_when_every_port_is_taken_the_client_is_told_at_once_and_later_served(
-        self, ftp_site: FtpSite
-    ) -> None:
-        """T92."""
-        first, _ = await session(ftp_site, passive_ports=two_free_ports())
-        second, _ = await ftp_site.session()
-        third, its_server = await ftp_site.session()
-        await first.invited("EPSV")
-        await second.invited("PASV")
-        before = reactor.seconds()
-        await third.does("EPSV", 425)
-        await third.does("PASV", 425)
-        assert reactor.seconds() - before < 1.0
-        assert ftp_site.standing().ports == (2, 0)
-        second.resets()
-        await ftp_site.until(lambda: ftp_site.standing().ports == (1, 0))
-        await fetch(third, its_server)
-
-    @pytest_twisted.ensureDeferred
-    async def test_a_client_that_does_not_listen_gets_425_and_goes_on(
-        self, ftp_site: FtpSite
-    ) -> None:
-        """T23: the server's leg is given up, so that the server can end the transfer."""
-        client, server = await session(ftp_site)
-        coming = await client.announces("EPRT")
-        ftp_site.hosts[-1].shuts()
-        coming.addErrback(lambda failure: None).cancel()
-        client.asks("RETR a")
-        await server.asked("RETR a")
-        server.says(b"150 Here\r\n")
-        far = await server.data()
-        far.says(b"for nobody")
-        await far.gone()
-        assert far.ended == "reset"
-        server.says(b"226 Done, I believe\r\n")
-        await client.replies(150, 425)
-        await fetch(client, server)
-        assert ftp_site.endings(TransferEnded) == ["client-left", "done"]
-
-
-def two_free_ports() -> tuple[int, int]:
-    """Neighbours that nobody listens on."""
-    for port in range(25_000, 30_000, 2):
-        try:
-            for each in (port, port + 1):
-                socket.create_server(("127.0.0.1", each)).close()
-        except OSError:
-            continue
-        return port, port + 1
-    raise AssertionError("no two ports are free")
 
 
 class Refusing(Served):
@@ -306,6 +230,31 @@ class TestItsEnd:
         await far.gone()
         assert (near.ended, far.ended) == ("reset", "reset")
         assert ftp_site.endings(SessionEnded) == ftp_site.endings(ConnectionEnded) == ["drained"]
+
+
+class TestItsClientsNextSession:
+    """T86: a hint where the last one was."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_client_returns_to_its_server_unless_that_takes_nobody(
+        self, ftp_site: FtpSite
+    ) -> None:
+        addresses = (SERVER, OTHER, "127.0.0.4")
+        port = ftp_site.serve_ftp(*addresses)
+        ftp_site.start(ftp(port, *addresses, sticky=("source",)))
+        visitor, server = await ftp_site.session("127.0.1.1")
+        usual = server.own
+        for number in range(2, 7):
+            visitor.resets()
+            await ftp_site.until(lambda: not ftp_site.sessions)
+            stranger, _ = await ftp_site.session(f"127.0.1.{number}")
+            visitor, server = await ftp_site.session("127.0.1.1")
+            assert server.own == usual
+            stranger.resets()
+        [one] = [each for each in ftp_site.balancer.servers if each.host == usual]
+        ftp_site.balancer.set_admin(one, "drain")
+        _, server = await ftp_site.session("127.0.1.1")
+        assert server.own != usual
 
 
 @pytest_twisted.ensureDeferred
