@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from importlib import metadata
 from typing import Any
 
 from tests.matrix.plan import PASSED, SERVERS, VARIANTS, Trial, Variant, everything
@@ -65,8 +66,9 @@ def summary(verdicts: Mapping[str, str]) -> str:
 def publish(verdicts: Mapping[str, str], size: int, network: str) -> None:
     """Write both files."""
     versions = json.loads(VERSIONS.read_text())
+    ours = {name: metadata.version(name) for name in ("twisted-lb", "Twisted")}
     measured = {
-        "versions": {name: versions[name] for name in PROGRAMS},
+        "versions": ours | {name: versions[name] for name in PROGRAMS},
         "bytes": size,
         "network": network,
         "verdicts": {str(trial): verdicts[str(trial)] for trial in everything()},
@@ -107,7 +109,7 @@ same server. Each cell is measured directly, too: what a client cannot do withou
 Operations: list, upload, download, resume (REST and RETR), resume an upload (REST and STOR),
 append, abort.
 
-**{summary}.**
+**Sessions that pass {summary}.**
 
 Versions: {versions}.
 """
@@ -142,10 +144,10 @@ def _cannot() -> str:
         "| client | mode | operation | why |",
         "|---|---|---|---|",
     ]
-    for table, suffix in ((CANNOT, ""), (CANNOT_6, ", on IPv6")):
+    for table, where in ((CANNOT, ""), (CANNOT_6, "on IPv6: ")):
         for (client, mode, operation), why in table.items():
             every = [part.replace("*", "all") for part in (client, mode, operation)]
-            lines.append(f"| {' | '.join(every)} | {why}{suffix} |")
+            lines.append(f"| {' | '.join(every)} | {where}{why} |")
     return "\n".join(lines) + "\n"
 
 
