@@ -6,7 +6,6 @@ by one until it is joined, and is interrupted afterwards only to stop.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -32,7 +31,7 @@ class Seat:
         """The attempt under way was given up by order, not because the client left."""
         self.told = b""
         """What the last server said that refused it."""
-        self._orders: deque[Order] = deque()
+        self._orders: list[Order] = []  # one or two: a deque would be most of a seat's memory
         self._waiter: Deferred[Order] | None = None
         self._attempt: Deferred[End] | None = None
 
@@ -45,7 +44,7 @@ class Seat:
         """The next order, in turn."""
         self._waiter = Deferred()
         if self._orders:
-            self._waiter.callback(self._orders.popleft())
+            self._waiter.callback(self._orders.pop(0))
         return self._waiter
 
     def attempting(self, attempt: Deferred[End] | None) -> None:
@@ -64,7 +63,7 @@ class Seat:
             self.interrupted = True
             attempt.cancel()
         if self._waiter is not None and not self._waiter.called and self._orders:
-            self._waiter.callback(self._orders.popleft())
+            self._waiter.callback(self._orders.pop(0))
 
 
 class Claims:

@@ -91,7 +91,8 @@ class End:
         self._line = line
         self._receiver: Receiver | None = None
         self._waiter: Deferred[None] | None = None
-        self._paused: set[str] = set()
+        self._paused: frozenset[str] = frozenset()
+        """Why reading has stopped; nearly always the empty set, which all Ends share."""
 
     # -- holding ------------------------------------------------------------------------------
 
@@ -157,12 +158,12 @@ class End:
         """Stop reading until every reason to pause is gone."""
         if not self._paused and not self.lost:
             self.transport.pauseProducing()
-        self._paused.add(why)
+        self._paused |= {why}
 
     def resume(self, why: str) -> None:
         """This reason to pause is gone."""
         if why in self._paused:
-            self._paused.remove(why)
+            self._paused -= {why}
             if not self._paused and not self.lost:
                 self.transport.resumeProducing()
 
