@@ -40,13 +40,12 @@ GROUP = Group("g", "pool", linger=3600.0)
 
 
 def sits(claims: Claims, key: str) -> Seat:
-    seats: list[Any] = []
-    claim = claims.claim(GROUP, Key("source", key), "any")
-    Deferred.fromCoroutine(claim).addBoth(seats.append)
-    [seat] = seats
-    if not isinstance(seat, Seat):
-        seat.raiseException()
-    return seat
+    try:
+        claims.claim(GROUP, Key("source", key), "any").send(None)
+    except StopIteration as seated:  # as a coroutine ends that need not wait
+        seat: Seat = seated.value
+        return seat
+    raise AssertionError("it had to wait")
 
 
 def forged(count: int, capacity: int) -> None:

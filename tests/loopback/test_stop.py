@@ -22,6 +22,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import deferLater
 
 from tests.loopback.ftp_site import FtpSite, ftp
+from tests.loopback.ftp_talks import begin
 from tests.loopback.site import Site
 from tests.loopback.streams import small_window
 from tests.loopback.test_opaque import one_frontend
@@ -83,6 +84,36 @@ async def test_a_stop_refuses_newcomers_and_waits_for_those_who_are_in(site: Sit
     await stopping
     assert site.endings(ConnectionEnded) == site.endings(SessionEnded) == ["done"]
     assert told(site) == ["listening", "draining", "stopped"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stop_waits_for_a_transfer_whose_control_connection_has_gone(
+    ftp_site: FtpSite,
+) -> None:
+    """T83: the upload has the session's grace, also while the balancer stops."""
+    port = ftp_site.serve_ftp("127.0.0.2")
+    ftp_site.start(patient(ftp(port, "127.0.0.2", grace=30.0), 30.0))
+    client, server = await ftp_site.session()
+    near, far = await begin(client, server, "STOR a")
+    near.says(b"half")
+    await far.hears(b"half")
+    server.says(b"226 Done as far as I am concerned\r\n")
+    await client.replies(226)
+    client.closes()
+    await server.until(lambda talk: bool(talk.ended))
+    server.closes()
+    stopping = stops(ftp_site)
+    await ftp_site.until(lambda: "draining" in told(ftp_site))
+    near.says(b", whole")
+    await far.hears(b"half, whole")
+    assert not stopping.called
+    near.closes()
+    await far.until(lambda talk: bool(talk.ended))
+    far.closes()
+    began = reactor.seconds()
+    await stopping
+    assert reactor.seconds() - began < 5
+    assert ftp_site.endings(SessionEnded) == ["client-left"]
 
 
 @pytest_twisted.ensureDeferred
