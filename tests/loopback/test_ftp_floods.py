@@ -136,6 +136,24 @@ class TestServers:
         client.resets()
         await ftp_site.until(lambda: not ftp_site.balancer.stories)
 
+    @pytest_twisted.ensureDeferred
+    async def test_replies_that_have_to_wait_are_not_collected(self, ftp_site: FtpSite) -> None:
+        """T5: behind a success that the client is not told of before it has come for its data."""
+        client, server = await session(ftp_site, server_data="active")
+        invited = await client.invited("EPSV")
+        client.asks("RETR a")
+        await server.asked("RETR a")
+        (await server.data()).closes()
+        server.says(b"150 Here\r\n226 Done\r\n")
+        with holding_less_than(LITTLE):
+            pour = Pour(server, b"200 " + b"x" * 1000 + b"\r\n", 4 * MEGABYTE)
+            await stalls(ftp_site, pour)
+        await client.replies(150)
+        assert (client.rest, client.ended) == (b"", "")
+        await ftp_site.connect(invited, client.own)
+        await client.replies(226)
+        await client.until(lambda talk: len(talk.heard) > 3.9 * MEGABYTE)
+
 
 class TestClients:
     @pytest_twisted.ensureDeferred
@@ -145,7 +163,7 @@ class TestClients:
             pour = Pour(client, b"SITE x\r\n", 100 * MEGABYTE)
             await stalls(ftp_site, pour)
         assert not pour.done
-        assert len(server.unasked) == 1
+        assert (len(server.unasked), client.ended, server.ended) == (1, "", "")
 
     @pytest.mark.parametrize("line", [b"\r\n", b"AUTH TLS\r\n"])
     @pytest_twisted.ensureDeferred

@@ -229,6 +229,23 @@ class TestWhileDataMoves:
         server.says(b"226 Done\r\n")
         await client.replies(226)
 
+    @pytest.mark.parametrize("verb", ["ABOR", "STAT", "QUIT"])
+    @pytest_twisted.ensureDeferred
+    async def test_some_commands_do_not_wait_for_a_transfer_that_has_not_begun(
+        self, ftp_site: FtpSite, verb: str
+    ) -> None:
+        """T30: a server that waits for its data channel can be asked, and told to stop waiting."""
+        client, server = await session(ftp_site)
+        near = await (await client.announces("EPSV"))
+        client.asks("RETR a", verb)
+        await server.asked("RETR a")
+        await server.asked(verb)
+        far = await server.data()
+        far.resets()
+        await near.gone()
+        server.says(b"426 Not now\r\n")
+        await client.replies(426)
+
     @both_ways
     @pytest_twisted.ensureDeferred
     async def test_quit_waits_for_the_transfer_to_finish(
