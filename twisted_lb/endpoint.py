@@ -2,44 +2,45 @@
 
 In: another server endpoint, and who may connect. Out: the application's protocols, each made only
 when the PROXY header has come whole, on a transport whose addresses are the client's.
+
+- The application hears of a connection when its header is whole, never before: a banner that goes
+  out earlier goes to whoever has not said who he is (attack 16).
+- Everything else stays the transport's own: half-close, producers, TLS, the reason of the end.
+- Whoever came in counts until the connection is gone, however it goes.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
-from typing import Any, cast
+import sys
+from typing import Any, Literal, cast
 
 import attrs
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, TimeoutError
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import serverFromString
-from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IAddress,
+    IDelayedCall,
     IHalfCloseableProtocol,
     IListeningPort,
     IProtocol,
     IProtocolFactory,
     IReactorTime,
     IStreamServerEndpoint,
-    ITransport,
 )
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.logger import Logger
+from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
-from zope.interface import directlyProvides, implementer, providedBy
+from zope.interface import alsoProvides, implementer
 
-from .accept import Door, Entrance, descriptors, proxy_header
+from .accept import Door
 from .config.settings import Frontend, FrontendTimeout, Network, ProxyIn
-from .ends import End
-from .errors import Ended
-from .interfaces import IProxied
-from .terms import Address, Ending
-from .wire.address import ip
-from .wire.proxyheader import Header
-
-HOLD = 65_536
-"""Bytes kept of a client until its protocol is made."""
+from .ends import address
+from .errors import WireError
+from .proxied import Proxied
+from .terms import MORE
+from .wire.proxyheader import parse
 
 log = Logger()
 
@@ -47,152 +48,191 @@ log = Logger()
 @implementer(IStreamServerEndpoint)
 @attrs.frozen(eq=False)
 class BehindBalancer:
-    """Listens on another endpoint for connections that begin with a PROXY header."""
+    """Listens on another endpoint, for connections that begin with a PROXY header."""
 
     inner: IStreamServerEndpoint
     rule: Frontend
+    """Of it count: proxy, allow, deny, maxconn, timeout.proxy."""
     clock: IReactorTime
-    choose: Callable[[int], int]
 
     # IStreamServerEndpoint
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        door = Door(self.rule, self.choose, descriptors())
+        return self.inner.listen(Entry(protocolFactory, self.rule, self.clock))
 
-        def enter(end: End) -> None:
-            peer = end.peer
-            gone = lambda: door.left()  # noqa: E731
-            path = Deferred.fromCoroutine(self._receive(end, protocolFactory, gone))
-            path.addBoth(lambda _: door.settled(peer))
-            end.on_lost = path.cancel
 
-        def turned_away(peer: Address, word: Ending) -> None:
+class Entry(WrappingFactory):
+    """The application's factory behind a door; started and stopped with it."""
+
+    noisy = False
+
+    def __init__(self, factory: IProtocolFactory, rule: Frontend, clock: IReactorTime) -> None:
+        super().__init__(factory)
+        self.rule = rule
+        self.clock = clock
+        # No chance without `startups`, and no descriptors to spare: there are no servers to dial.
+        self.door = Door(attrs.evolve(rule, startups=None), lambda count: 0, sys.maxsize)
+
+    # IProtocolFactory
+
+    # Twisted wraps a protocol at once; here there is none before the header.
+    def buildProtocol(self, addr: IAddress | None) -> Arrival | None:  # type: ignore[override]
+        assert addr is not None, "an accepted connection has an address"
+        peer = address(addr)
+        word = self.door.refuses(peer)
+        if word is not None:
             log.info("{peer} turned away: {word}", peer=str(peer), word=word)
-
-        return self.inner.listen(Entrance(door, HOLD, enter, turned_away))
-
-    async def _receive(self, end: End, factory: IProtocolFactory, gone: Callable[[], None]) -> None:
-        waiting = Deferred.fromCoroutine(proxy_header(end))
-        waiting.addTimeout(self.rule.timeout.proxy, self.clock)
-        try:
-            header = await waiting
-        except (Ended, TimeoutError) as why:
-            log.info("{peer} sent no PROXY header: {why}", peer=str(end.peer), why=why)
-            end.give(_Nobody(gone))
-            end.abort()
-            return
-        transport = _ProxiedTransport(end, header)
-        protocol = factory.buildProtocol(transport.getPeer())
-        if protocol is None:
-            end.give(_Nobody(gone))
-            end.close()
-            return
-        protocol.makeConnection(cast(ITransport, transport))
-        end.give(_Feed(end, protocol, gone))
+            return None
+        application = None
+        if self.rule.proxy.mode == "off":
+            application = self.wrappedFactory.buildProtocol(addr)
+            if application is None:
+                return None
+        self.door.entered(peer)
+        return Arrival(self, application)
 
 
-class _ProxiedTransport:
-    """The real transport, but for its two addresses and what the header told."""
+class Arrival(Protocol):
+    """One connection: reads the header, then passes everything to the application's protocol.
 
-    def __init__(self, end: End, header: Header) -> None:
-        self.header = header
-        self.session = header.session
-        self.role = header.role
-        self._transport = end.transport
-        self._proxied = not header.local and header.source is not None
-        directlyProvides(self, providedBy(end.transport), IProxied)
+    Never holds more than a header and what was read along with it.
+    """
 
-    def getPeer(self) -> IAddress:
-        """The client, as the balancer tells it."""
-        source = self.header.source
-        return _twisted(source) if self._proxied and source else self._transport.getPeer()
+    def __init__(self, entry: Entry, application: IProtocol | None) -> None:
+        self._entry = entry
+        self._held = b""
+        self._late: IDelayedCall | None = None
+        self._application = application
 
-    def getHost(self) -> IAddress:
-        """What the client connected to."""
-        destination = self.header.destination
-        if self._proxied and destination:
-            return _twisted(destination)
-        return self._transport.getHost()
+    # IProtocol
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-def _twisted(address: Address) -> IAddress:
-    kind = IPv4Address if ip(address.host).version == 4 else IPv6Address
-    return kind("TCP", address.host, address.port)
-
-
-@attrs.frozen
-class _Feed:
-    """Receiver that feeds the application's protocol."""
-
-    end: End
-    protocol: IProtocol
-    gone: Callable[[], None]
-
-    # Receiver
-
-    def data(self, data: bytes) -> None:
-        self.protocol.dataReceived(data)
-
-    def eof(self) -> None:
-        half = IHalfCloseableProtocol(self.protocol, None)
-        if half is not None:
-            half.readConnectionLost()
+    def connectionMade(self) -> None:
+        if self._application is not None:
+            self._passes(self._application).makeConnection(self._real)
         else:
-            self.end.close()
+            seconds = self._entry.rule.timeout.proxy
+            self._late = self._entry.clock.callLater(seconds, self._too_late)
 
-    def lost(self, clean: bool) -> None:
-        self.gone()
-        self.protocol.connectionLost(Failure(ConnectionDone() if clean else ConnectionLost()))
+    def dataReceived(self, data: bytes) -> None:
+        if self._application is not None:
+            self._application.dataReceived(data)
+        elif self._waits:
+            self._held += data
+            self._read_header()
 
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._wait_no_more()
+        self._entry.door.left()
+        if self._application is not None:
+            self._application.connectionLost(reason)
 
-@attrs.frozen
-class _Nobody:
-    """Receiver of a connection that gets no protocol."""
+    # IHalfCloseableProtocol, where the application's protocol is one
 
-    gone: Callable[[], None]
+    def readConnectionLost(self) -> None:
+        cast(IHalfCloseableProtocol, self._application).readConnectionLost()
 
-    # Receiver
+    def writeConnectionLost(self) -> None:
+        cast(IHalfCloseableProtocol, self._application).writeConnectionLost()
 
-    def data(self, data: bytes) -> None:
-        pass  # it is being closed
+    # -- the header -----------------------------------------------------------------------------
 
-    def eof(self) -> None:
-        pass
+    @property
+    def _real(self) -> Any:
+        """The transport below: of which kind, only the endpoint inside ours knows."""
+        return self.transport
 
-    def lost(self, clean: bool) -> None:
-        self.gone()
+    @property
+    def _waits(self) -> bool:
+        return self._late is not None and self._late.active()
+
+    def _wait_no_more(self) -> None:
+        if self._late is not None and self._late.active():
+            self._late.cancel()
+
+    def _too_late(self) -> None:
+        self._refuse("not whole by the deadline")
+
+    def _read_header(self) -> None:
+        try:
+            verdict = parse(self._held)
+        except WireError as error:
+            self._refuse(str(error))
+            return
+        if verdict is MORE:
+            return
+        self._wait_no_more()
+        header, length = verdict
+        rest, self._held = self._held[length:], b""
+        transport = Proxied(self._real, header)
+        application = self._entry.wrappedFactory.buildProtocol(transport.getPeer())
+        if application is None:
+            self._real.loseConnection()
+        else:
+            transport.carry(self._passes(application), rest)
+
+    def _refuse(self, why: str) -> None:
+        self._wait_no_more()
+        peer = address(self._real.getPeer())
+        log.info("{peer} closed: PROXY header: {why}", peer=str(peer), why=why)
+        self._real.abortConnection()
+
+    def _passes(self, application: IProtocol) -> IProtocol:
+        """From now on everything is the application's; it is asked how it wants to half-close."""
+        self._application = application
+        if IHalfCloseableProtocol.providedBy(application):
+            alsoProvides(self, IHalfCloseableProtocol)
+        return application
 
 
 def behind_balancer(
     reactor: Any,
     description: str,
+    *unescaped: str,
+    proxy: str = "required",
     trusted: str = "",
+    allow: str = "",
     deny: str = "",
     maxconn: str = "10000",
     timeout: str = "3",
-    *,
-    choose: Callable[[int], int],
 ) -> BehindBalancer:
     """The endpoint of `lb:DESCRIPTION:trusted=NETWORK,NETWORK…`, with colons in DESCRIPTION and in
-    IPv6 networks written as `\\\\:`. Raises ValueError.
+    IPv6 networks written as `\\\\:`, equal signs as `\\\\=`. `timeout` is in seconds.
 
-    `timeout` is in seconds.
+    Raises ValueError that names the option.
     """
-    if not trusted:
+    if unescaped:
+        raise ValueError(rf"lb: write colons of the endpoint within as \: after {description!r}")
+    believed = _networks("trusted", trusted)
+    if proxy not in ("required", "off"):
+        raise ValueError(f"lb: proxy={proxy}: required or off")
+    if proxy == "required" and not believed:
         raise ValueError("lb: say trusted=NETWORK, whose PROXY headers are believed")
+    if proxy == "off" and believed:
+        raise ValueError("lb: trusted= goes with proxy=required; allow= says who may connect")
     rule = Frontend(
         "lb",
-        proxy=ProxyIn("required", networks(trusted)),
-        deny=networks(deny),
-        maxconn=int(maxconn),
-        timeout=FrontendTimeout(proxy=float(timeout)),
+        proxy=ProxyIn(cast(Literal["required", "off"], proxy), believed),
+        allow=_networks("allow", allow),
+        deny=_networks("deny", deny),
+        maxconn=int(_above_zero("maxconn", maxconn, int)),
+        timeout=FrontendTimeout(proxy=_above_zero("timeout", timeout, float)),
     )
-    return BehindBalancer(serverFromString(reactor, description), rule, reactor, choose)
+    return BehindBalancer(serverFromString(reactor, description), rule, reactor)
 
 
-def networks(text: str) -> tuple[Network, ...]:
+def _networks(option: str, text: str) -> tuple[Network, ...]:
     """Networks, or single addresses, separated by commas."""
-    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    try:
+        return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise ValueError(f"lb: {option}={text}: {error}") from None
+
+
+def _above_zero(option: str, text: str, kind: type[int] | type[float]) -> float:
+    try:
+        number = kind(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < sys.maxsize:
+        raise ValueError(f"lb: {option}={text}: must be a number above zero")
+    return number

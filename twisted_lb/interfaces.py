@@ -53,3 +53,4 @@ class IProxied(Interface):
     header = Attribute("wire.proxyheader.Header: the PROXY header as it came.")
     session = Attribute("str: the session that the connection belongs to; empty if not told.")
     role = Attribute("str: what it is to its session; empty if not told.")
+    unique_id = Attribute("str: the balancer's id of it, as in its log; empty if not told.")

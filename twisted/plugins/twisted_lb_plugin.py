@@ -23,9 +23,8 @@ class LbEndpoint:
 
     def parseStreamServer(self, reactor: Any, *args: Any, **kwargs: Any) -> IStreamServerEndpoint:
         from twisted_lb.endpoint import behind_balancer
-        from twisted_lb.service import choose
 
-        return behind_balancer(reactor, *args, choose=choose, **kwargs)
+        return behind_balancer(reactor, *args, **kwargs)
 
 
 lb_endpoint = LbEndpoint()
