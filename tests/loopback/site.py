@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
-from twisted.internet.error import CannotListenError
+from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IHalfCloseableProtocol, IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
@@ -168,6 +168,14 @@ class Site:
         self.clients.append(talk)
         endpoint = TCP4ClientEndpoint(reactor, at.host, at.port, bindAddress=(source, 0))
         return connectProtocol(endpoint, talk)
+
+    async def tries(self, at: Address) -> Talk:
+        """A client that may be turned away while it is still connecting."""
+        try:
+            await self.connect(at)
+        except ConnectError:
+            self.clients[-1].ended = "reset"
+        return self.clients[-1]
 
     def endings(self, kind: type) -> list[str]:
         return [fact.ending for fact in self.facts if isinstance(fact, kind)]

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.peers
 LARGE = random.Random(2).randbytes(40_000_000)
 """More than all buffers between server and client hold."""
 OFF = Check(type="off")
-QUICK = Check(type="ftp", interval=0.1, fast_interval=0.1, timeout=0.3, rise=2, fall=3)
+QUICK = Check(type="ftp", interval=0.1, fast_interval=0.1, timeout=1.0, rise=2, fall=3)
 
 
 @attrs.frozen
