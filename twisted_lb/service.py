@@ -27,7 +27,7 @@ from .health.names import Names
 from .health.probes import Prober
 from .health.watch import Watch, subjects
 from .hints import Hints
-from .listeners import CannotListen, listen
+from .listeners import listen
 from .opening import dialogue
 from .plugins import NOTHING_ADDED, Added, added
 from .reactors import Reactor
@@ -197,7 +197,7 @@ class Balancer(MultiService):
             for frontend in self.settings.frontends:
                 for port in listen(self._reactor, frontend, self._entrance(frontend)):
                     self.listening.append((frontend.name, port))
-        except CannotListen:
+        except Exception:
             for _, port in self.listening:
                 port.stopListening()
             self.listening.clear()
@@ -231,7 +231,6 @@ class Balancer(MultiService):
 
     def _parts(self, frontend: Frontend) -> Parts:
         groups = self.settings.groups
-        keys = {name: plugin.read for name, plugin in self._plugins.keys.items()}
         return Parts(
             frontend,
             groups,
@@ -240,7 +239,7 @@ class Balancer(MultiService):
             self.claims,
             self._reach,
             self._note,
-            lambda shown: dialogue(frontend, groups, shown, keys),
+            lambda shown: dialogue(frontend, groups, shown, self._plugins.keys),
             self._spoken(frontend),
             Hints(frontend.ftp.sticky_for),
         )
@@ -249,9 +248,9 @@ class Balancer(MultiService):
         """An FTP control channel can be understood only when it is not passed through as TLS."""
         if frontend.protocol == "ftp" and frontend.tls.mode == "off":
             return Ftp(self._idle, frontend.ftp, choose)
-        plugin = self._plugins.protocols.get(frontend.protocol)
-        if plugin is not None:
-            spoken: Spoken = plugin.spoken(self._reactor, self._idle, frontend)
+        anothers = self._plugins.protocols.get(frontend.protocol)
+        if anothers is not None:
+            spoken: Spoken = anothers(self._reactor, self._idle, frontend)
             return spoken
         return Opaque(self._reactor, self._idle)
 
@@ -262,10 +261,9 @@ def live_backend(backend: Backend, plugins: Added) -> LiveBackend:
         Server(backend.name, rule.name, rule.host, rule.weight, rule.maxconn, admin=rule.state)
         for rule in backend.servers
     )
-    extra = {name: plugin.make for name, plugin in plugins.policies.items()}
     return LiveBackend(
         backend,
-        Pool(servers, policy(backend, choose, extra), backend.slow_start),
+        Pool(servers, policy(backend, choose, plugins.policies), backend.slow_start),
         dict(zip(servers, backend.servers, strict=True)),
     )
 

@@ -109,7 +109,8 @@ def makeService(options: Options) -> IService:
     settings = options.settings
     raise_descriptors()
     note = fanout(JsonLines(access_log(settings.log), time.time), Counters())
-    balancer = Program(settings, reactor, note, options.plugins)
+    with ends_the_process(PluginError):
+        balancer = Program(settings, reactor, note, options.plugins)
     reactor.callWhenRunning(install_signals, balancer)
     return balancer
 
@@ -134,20 +135,20 @@ class Program(Balancer):
     # IService
 
     def privilegedStartService(self) -> None:
-        with ends_the_process(CannotListen):
+        with ends_the_process(CannotListen, PluginError):
             super().privilegedStartService()
 
     def startService(self) -> None:
-        with ends_the_process(CannotListen):
+        with ends_the_process(CannotListen, PluginError):
             super().startService()
 
 
 @contextmanager
-def ends_the_process(error: type[Exception]) -> Iterator[None]:
-    """An error of this kind is told in one line, without a traceback, and ends with status 1."""
+def ends_the_process(*errors: type[Exception]) -> Iterator[None]:
+    """An error of these is told in one line, without a traceback, and ends with status 1."""
     try:
         yield
-    except error as why:
+    except errors as why:
         fail(str(why))
 
 
