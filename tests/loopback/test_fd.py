@@ -41,6 +41,7 @@ async def test_without_descriptors_clients_are_closed_and_nothing_spins(site: Si
             await site.tries(at)
         waiting = site.clients
         await site.until(lambda: sum(1 for each in waiting if each.ended) >= 2 * SPARE)
+        await stands_still(lambda: balancer.descriptors)
         in_use = balancer.descriptors
         before = balancer.cpu()
         await deferLater(reactor, 0.5)
