@@ -2,7 +2,7 @@
 
 The map, in the order in which a connection meets the files (docs/life-of-a-connection.md):
 
-    listeners, accept   who may come in: out come Ends           ends
+    listeners, accept   who may come in: out come Ends           ends, admission
     opening             what a client shows: a Route             wire/
     claims              a seat in its session                    session/
     backend             a server that answers                    balance, dial, health/
@@ -10,14 +10,19 @@ The map, in the order in which a connection meets the files (docs/life-of-a-conn
     observe             one word for every end                   facts
 
 `connection.carry` is the whole path in one coroutine, `service` the one place where all objects
-meet, `config/` what they read. Rules are pure (session, balance, opening, protocols, wire, config);
-sockets are in the other rooms.
+meet, `config/` what they read, `spoken` what may be spoken on a frontend. Rules are pure (session,
+balance, opening, protocols, wire, config); sockets are in the other rooms. docs/glossary.md says
+which word lives where.
 
-For embedding (docs/embedding.md):
+Three ways in: `tap` is `twistd lb-proxy`; `endpoint` is for servers that stand behind a balancer;
+this package's names are for programs that have the balancer inside them (docs/embedding.md), with
+`interfaces` and `plugins` for what they add to it:
 """
 
 from .config.load import load
 from .errors import ConfigurationError
+from .listeners import CannotListen
+from .plugins import PluginError
 from .service import Balancer, balancer
 
-__all__ = ["Balancer", "ConfigurationError", "balancer", "load"]
+__all__ = ["Balancer", "CannotListen", "ConfigurationError", "PluginError", "balancer", "load"]
