@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -154,18 +155,24 @@ def test_to_import_it_chooses_no_reactor() -> None:
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode == 0
 
 
+def accepts(path: Path) -> bool:
+    """Whether somebody listens on this unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 class Page:
     """The web page of examples/embedded.py, as curl sees it."""
 
-    def __init__(self, site: Site, socket: Path) -> None:
+    def __init__(self, site: Site, path: Path) -> None:
         self._site = site
-        self._socket = str(socket)
+        self._path = str(path)
 
     async def asks(self, request: str) -> str:
         """What the page answers."""
         talk = Talk()
         self._site.clients.append(talk)
-        await connectProtocol(UNIXClientEndpoint(reactor, self._socket), talk)
+        await connectProtocol(UNIXClientEndpoint(reactor, self._path), talk)
         talk.says(f"{request} HTTP/1.0\r\n\r\n".encode())
         await talk.ends("eof")
         talk.closes()
@@ -207,7 +214,7 @@ async def test_the_example_runs_until_the_process_is_told_to_stop(
     argv = [sys.executable, ROOT / "examples" / "embedded.py", "lb.toml", "unix:web"]
     process = subprocess.Popen(argv, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
     try:
-        await site.until((tmp_path / "web").exists)
+        await site.until(lambda: accepts(tmp_path / "web"))
         assert "pool/ant up ready" in await Page(site, tmp_path / "web").asks("GET /")
         process.send_signal(signal.SIGTERM)
         await site.until(lambda: process.poll() is not None)
