@@ -3,7 +3,7 @@
 Loaded in pyftpdlib's environment (`-p pyftpdlib_front`), with what it needs in the environment:
 
     FRONT_V4, FRONT_V6    ports that the balancer listens on, at 127.0.0.1 and at ::1
-    SERVER_V4, SERVER_V6  ports that it dials, at 127.0.0.2 and at ::1
+    SERVER_V4, SERVER_V6  ports that it dials, at 127.0.0.2 and at SERVER_HOST_V6
 
 The suite starts a server for each test, at a free port, and tells its clients that address. Here
 each server gets the one address that the balancer dials, and the clients are told the balancer's.
@@ -26,7 +26,7 @@ def stand_behind(wrapper: type) -> None:
     def behind(self, addr=None):
         host = addr[0] if addr is not None else "127.0.0.1"
         if host == "::1":
-            start(self, ("::1", port("SERVER_V6")))
+            start(self, (os.environ["SERVER_HOST_V6"], port("SERVER_V6")))
             self.host, self.port = "::1", port("FRONT_V6")
         else:
             # `::` is the suite's dual-stack server; its clients come by IPv4.
