@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionLost
 
-from twisted_lb.tls import ClientContext, ClientHandshake, Untrusted, failure
+from twisted_lb.tls import ClientContext, ClientHandshake, Identity, Untrusted, failure
 
-from .certificates import NOW, Authority, self_signed
+from .certificates import NOW, Authority, self_signed, written
 
 AUTHORITY = Authority()
 TRUST = ClientContext(AUTHORITY.pem)
@@ -134,3 +141,46 @@ class TestFailure:
 
     def test_other_errors_are_not_of_tls(self) -> None:
         assert failure(ConnectionLost()) is None
+
+
+class TestIdentity:
+    """What is wrong with a certificate or its key is told with the names of both files."""
+
+    def test_a_chain_and_its_key_are_read_from_two_files(self, tmp_path: Path) -> None:
+        pem = AUTHORITY.sign("front.example")
+        key, _, certificate = pem.partition(b"-----BEGIN CERT")
+        files = written(b"-----BEGIN CERT" + certificate, tmp_path / "c.pem")
+        identity = Identity.read(files, written(key, tmp_path / "k.pem"))
+        assert identity.name == f"{tmp_path}/c.pem and {tmp_path}/k.pem"
+        assert identity.chain[0] == load_pem_x509_certificate(pem)
+
+    def test_a_key_of_another_certificate_is_refused_and_both_files_named(
+        self, tmp_path: Path
+    ) -> None:
+        ours, others = (written(AUTHORITY.sign(n), tmp_path / n) for n in ("a.pem", "b.pem"))
+        with pytest.raises(ValueError, match=r"a\.pem and .*b\.pem: the key is not the cert"):
+            Identity.read(ours, others)
+
+    @pytest.mark.parametrize(
+        ("certificate", "key", "said"),
+        [
+            (b"nothing", b"", "no certificate in PEM form"),
+            (AUTHORITY.pem, b"nothing", "no private key in PEM form"),
+        ],
+    )
+    def test_a_file_without_what_is_needed_is_told(
+        self, certificate: bytes, key: bytes, said: str
+    ) -> None:
+        with pytest.raises(ValueError, match=f"x.pem: {said}"):
+            Identity.of(certificate, key, "x.pem")
+
+    def test_an_encrypted_key_is_told(self) -> None:
+        key = generate_private_key(SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+        )
+        with pytest.raises(ValueError, match="is encrypted"):
+            Identity.of(AUTHORITY.pem, key, "x.pem")
+
+    def test_a_version_that_nobody_knows_is_an_error(self) -> None:
+        with pytest.raises(ValueError, match=r"TLS 1\.4: not a version; one of 1\.0, 1\.1"):
+            ClientContext(AUTHORITY.pem, minimum="1.4")

@@ -18,7 +18,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from .terms import Address
+from .terms import Address, TlsFacts
 
 KEEPALIVE_PROBES = 4
 """Unanswered keepalive probes after which the peer is gone."""
@@ -42,6 +42,14 @@ class Transport(Shape):
     def getPeer(self) -> IAddress: ...
     def getHost(self) -> IAddress: ...
     def getHandle(self) -> object: ...
+
+
+class Layer(Transport, Shape):
+    """A transport that is itself the protocol of one below it."""
+
+    def makeConnection(self, transport: Transport) -> None: ...
+    def dataReceived(self, data: bytes) -> None: ...
+    def connectionLost(self, reason: Failure) -> None: ...
 
 
 class Receiver(Shape):
@@ -73,6 +81,7 @@ class End:
         "lost",
         "on_lost",
         "peer",
+        "tls",
         "transport",
     )
 
@@ -87,6 +96,8 @@ class End:
         self.lost = False
         self.on_lost: Callable[[], None] | None = None
         """Told when the connection goes while nobody receives."""
+        self.tls: TlsFacts | None = None
+        """What the handshake showed; None while the transport carries what it is given."""
         self._fed = False
         self._line = line
         self._receiver: Receiver | None = None
@@ -132,9 +143,14 @@ class End:
         self.transport.registerProducer(producer, True)
 
     def finish(self) -> None:
-        """Send what is buffered, then nothing more; reading goes on."""
+        """Send what is buffered, then nothing more; reading goes on.
+
+        Under TLS this is a close_notify, which the peer answers by closing (RFC 8446 section 6.1).
+        """
         self._unfed()
-        if not self.lost:  # a reactor refuses to watch a descriptor that is closed
+        if self._line.layer is not None:
+            self.transport.loseConnection()
+        elif not self.lost:  # a reactor refuses to watch a descriptor that is closed
             self.transport.loseWriteConnection()
 
     def close(self) -> None:
@@ -151,6 +167,18 @@ class End:
         if self._fed:
             self._fed = False
             self.transport.unregisterProducer()
+
+    # -- TLS ----------------------------------------------------------------------------------
+
+    def wrap(self, layer: Layer) -> None:
+        """Put a layer of TLS between us and the transport; what is held goes through it."""
+        held, self.held = bytes(self.held), bytearray()
+        self.resume("cap")
+        below, self.transport = self.transport, layer
+        self._line.layer = layer
+        layer.makeConnection(below)
+        if held:
+            layer.dataReceived(held)
 
     # -- reading ------------------------------------------------------------------------------
 
@@ -203,6 +231,8 @@ class _Line(Protocol):
     """The Twisted protocol below an End."""
 
     end: End
+    layer: Layer | None = None
+    """TLS, once it was started: told in the End's place, and tells the End."""
     transport: Transport  # type: ignore[assignment]  # Twisted says ITransport, which is less
 
     def __init__(self, made: Callable[[End], None], cap: int) -> None:
@@ -216,16 +246,27 @@ class _Line(Protocol):
         self._made(self.end)
 
     def dataReceived(self, data: bytes) -> None:
-        self.end._data(data)
+        (self.end._data if self.layer is None else self.layer.dataReceived)(data)
 
     def readConnectionLost(self) -> None:
-        self.end._eof()
+        if self.layer is None:
+            self.end._eof()
+        else:
+            self.transport.loseConnection()  # TLS cannot be half closed from below
 
     def writeConnectionLost(self) -> None:
         """Our own half-close is done; nothing follows from it."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.end._lost(reason.check(ConnectionDone) is not None)
+        if self.layer is None:
+            self.end._lost(clean(reason))
+        else:
+            self.layer.connectionLost(reason)
+
+
+def clean(reason: Failure) -> bool:
+    """Whether a connection that is gone was closed in order, not reset or cut off."""
+    return reason.check(ConnectionDone) is not None
 
 
 def line(made: Callable[[End], None], cap: int) -> Protocol:

@@ -98,6 +98,22 @@ class Route:
     """Bytes to send to the server before anything else: what was answered on its behalf."""
 
 
+@attrs.frozen
+class TlsFacts:
+    """What a TLS handshake showed of the peer."""
+
+    version: str
+    """`TLSv1.3` …"""
+    server_name: str
+    """SNI, as the client asked; empty without."""
+    alpn: str
+    """The protocol that was agreed on; empty without."""
+    certificate: bytes = attrs.field(default=b"", repr=False)
+    """The peer's, as DER; empty without."""
+    thumbprint: str = ""
+    """Its SHA-256 in base64url, as tokens carry it (RFC 8705 section 3.1)."""
+
+
 Admin = Literal["ready", "drain", "maintenance"]
 
 

@@ -1,7 +1,5 @@
-"""TLS, seen from the rest of the house: contexts built once, handshakes, and who the peer is.
-
-The only importer of OpenSSL. Today the client's side, for checks: a context of what is trusted
-in, a verified `Certificate` out, or one sentence that says exactly what is wrong.
+"""The client's side: a context of what is trusted in, a verified `Certificate` out, or one
+sentence that says exactly what is wrong.
 """
 
 from __future__ import annotations
@@ -18,6 +16,11 @@ from service_identity.cryptography import verify_certificate_hostname, verify_ce
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
+
+from ..terms import TlsFacts
+from .facts import facts
+from .identity import Identity
+from .versions import minimum_of
 
 NAMES_SHOWN: Final = 5
 """Names of a certificate that a sentence quotes; a hostile one may carry thousands."""
@@ -52,17 +55,29 @@ class Certificate:
 
 
 class ClientContext:
-    """What the client's side trusts: built once, shared by all its handshakes.
+    """What the client's side trusts and shows: built once, shared by all its handshakes.
 
-    `ca`: the authorities as PEM; None: the platform's, whose loading takes milliseconds. Raises
-    ValueError when `ca` holds no certificate.
+    `ca`: the authorities as PEM; None: the platform's, whose loading takes milliseconds. `identity`
+    is shown to a server that asks for a certificate; `alpn`: the names that are offered, best
+    first. Raises ValueError when `ca` holds no certificate.
     """
 
-    def __init__(self, ca: bytes | None = None) -> None:
+    def __init__(
+        self,
+        ca: bytes | None = None,
+        *,
+        identity: Identity | None = None,
+        alpn: tuple[str, ...] = (),
+        minimum: str = "1.2",
+    ) -> None:
         self._problems: WeakKeyDictionary[SSL.Connection, str] = WeakKeyDictionary()
         self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        self._context.set_min_proto_version(SSL.TLS1_2_VERSION)  # RFC 8996 retires what is older
+        self._context.set_min_proto_version(minimum_of(minimum))
         self._context.set_verify(SSL.VERIFY_PEER, self._on_verify)
+        if identity is not None:
+            identity.show(self._context)
+        if alpn:
+            self._context.set_alpn_protos([name.encode("ascii") for name in alpn])
         if ca is None:
             self._context.set_default_verify_paths()
             return
@@ -125,6 +140,11 @@ class ClientHandshake:
             raise Untrusted(f"its certificate cannot be read: {why}") from None
         return certificate
 
+    def facts(self) -> TlsFacts:
+        """What the handshake that is done says."""
+        assert self._connection is not None, "the handshake is done"
+        return facts(self._connection)
+
     # IOpenSSLClientConnectionCreator
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
@@ -159,11 +179,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def failure(error: BaseException | None) -> str | None:
-    """OpenSSL's own reason when TLS is what ended a connection; else None."""
-    if not isinstance(error, SSL.Error):
-        return None
-    queue = error.args[0] if error.args else None
-    return f"TLS failed: {queue[-1][-1] if isinstance(queue, list) and queue else 'cut off'}"

@@ -1,0 +1,93 @@
+"""Turns an End that carries ciphertext into one that carries what is inside: TLS over any End.
+
+In: an End, a context, a deadline. Out: the same End, plaintext from here on, and what the handshake
+showed. What the End holds already is the peer's first flight and goes into the handshake.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHandshakeListener, IReactorTime
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from .ends import End, clean
+from .errors import Ended
+from .terms import TlsFacts
+from .tls import ClientContext, ClientHandshake, ServerContext, ServerHandshake, Untrusted, failure
+
+
+async def serve_tls(
+    end: End, context: ServerContext, seconds: float, clock: IReactorTime
+) -> TlsFacts:
+    """Be the TLS server of this End. Raises Ended: tls-failed, client-left, too-slow."""
+    handshake = ServerHandshake(context)
+    await _shaken(end, handshake, False, clock).addTimeout(seconds, clock, _late)
+    end.tls = handshake.facts()
+    return end.tls
+
+
+async def dial_tls(
+    end: End, context: ClientContext, name: str, seconds: float, clock: IReactorTime
+) -> TlsFacts:
+    """Be the TLS client of this End, whose server must show a certificate of `name`.
+
+    Raises Ended: tls-failed, identity-mismatch, server-closed, too-slow. Whoever calls sends
+    nothing before this is done: the name is known to be right only then.
+    """
+    handshake = ClientHandshake(context, name)
+    try:
+        await _shaken(end, handshake, True, clock).addTimeout(seconds, clock, _late)
+        handshake.verify()
+    except Untrusted as why:
+        raise Ended("identity-mismatch", str(why)) from None
+    except Ended as why:
+        if why.word == "tls-failed" and handshake.problem:
+            raise Ended("tls-failed", handshake.problem) from None
+        raise
+    end.tls = handshake.facts()
+    return end.tls
+
+
+def _late(result: object, seconds: float) -> object:
+    raise Ended("too-slow", f"no TLS handshake within {seconds:g} s")
+
+
+def _shaken(
+    end: End, handshake: ClientHandshake | ServerHandshake, client: bool, clock: IReactorTime
+) -> Deferred[None]:
+    """Put TLS between the End and its transport; fires when the handshake is done, or Ended."""
+    inside = _Inside(end, "server-closed" if client else "client-left")
+    factory = TLSMemoryBIOFactory(handshake, client, Factory.forProtocol(lambda: inside), clock)
+    end.wrap(factory.protocol(factory, inside))
+    return inside.shaken
+
+
+@implementer(IHandshakeListener)
+class _Inside(Protocol):
+    """The Twisted protocol between TLS and an End."""
+
+    def __init__(self, end: End, left: str) -> None:
+        self.shaken: Deferred[None] = Deferred()
+        self._end = end
+        self._left = left
+
+    # IHandshakeListener
+
+    def handshakeCompleted(self) -> None:
+        if not self.shaken.called:
+            self.shaken.callback(None)
+
+    # IProtocol
+
+    def dataReceived(self, data: bytes) -> None:
+        self._end._data(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """The waiting path is told first: it knows the word, the loss alone would not."""
+        if not self.shaken.called:
+            why = failure(reason.value)
+            self.shaken.errback(Ended("tls-failed", why) if why else Ended(self._left))
+        self._end._lost(clean(reason))

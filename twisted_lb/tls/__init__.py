@@ -1,0 +1,23 @@
+"""TLS, seen from the rest of the house: contexts built once, handshakes, and who the peer is.
+
+`client` asks for a name and verifies who answers, `server` shows a certificate and may ask for the
+client's; `identity` is what either of them shows. The only importer of OpenSSL; `secure` runs the
+handshakes over Ends.
+"""
+
+from .client import Certificate, ClientContext, ClientHandshake, Untrusted
+from .failures import failure
+from .identity import Identity
+from .server import ClientsAre, ServerContext, ServerHandshake
+
+__all__ = [
+    "Certificate",
+    "ClientContext",
+    "ClientHandshake",
+    "ClientsAre",
+    "Identity",
+    "ServerContext",
+    "ServerHandshake",
+    "Untrusted",
+    "failure",
+]

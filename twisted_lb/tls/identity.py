@@ -1,0 +1,51 @@
+"""A certificate chain and its private key: what one side of TLS shows. PEM in, checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from OpenSSL import SSL
+
+
+@attrs.frozen
+class Identity:
+    """A certificate with its chain and its private key. `name` is how errors call the two."""
+
+    chain: tuple[x509.Certificate, ...]
+    """The own certificate first."""
+    key: object = attrs.field(repr=False)
+    name: str
+
+    @classmethod
+    def of(cls, certificate: bytes, key: bytes, name: str) -> Identity:
+        """From PEM. Raises ValueError: no certificate, no key, or not of each other."""
+        try:
+            chain = tuple(x509.load_pem_x509_certificates(certificate))
+        except ValueError as why:
+            raise ValueError(f"{name}: no certificate in PEM form: {why}") from None
+        try:
+            private = load_pem_private_key(key, None)
+        except TypeError:
+            raise ValueError(f"{name}: the private key is encrypted; store it decrypted") from None
+        except ValueError as why:
+            raise ValueError(f"{name}: no private key in PEM form: {why}") from None
+        if chain[0].public_key() != private.public_key():
+            raise ValueError(f"{name}: the key is not the certificate's")
+        return cls(chain, private, name)
+
+    @classmethod
+    def read(cls, certificate: str, key: str) -> Identity:
+        """From PEM files. Raises OSError, and ValueError that names both files."""
+        name = certificate if certificate == key else f"{certificate} and {key}"
+        return cls.of(Path(certificate).read_bytes(), Path(key).read_bytes(), name)
+
+    def show(self, context: SSL.Context) -> None:
+        """Let connections of this context show it."""
+        # pyOpenSSL takes cryptography's classes; its annotations lag behind.
+        context.use_certificate(self.chain[0])  # type: ignore[arg-type]
+        for authority in self.chain[1:]:
+            context.add_extra_chain_cert(authority)  # type: ignore[arg-type]
+        context.use_privatekey(self.key)  # type: ignore[arg-type]

@@ -1,0 +1,101 @@
+"""The server's side: a context that shows a certificate, and asks for the client's or does not."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from cryptography import x509
+from OpenSSL import SSL, crypto
+from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+from zope.interface import implementer
+
+from ..terms import TlsFacts
+from .facts import facts
+from .identity import Identity
+from .versions import minimum_of
+
+ClientsAre = Literal["off", "any", "optional", "required"]
+"""Client certificates: not asked for · asked for, anybody's will do (its thumbprint is what
+counts) · one that is shown must be trusted · there must be one, and trusted."""
+
+_VERIFY: Final[dict[str, int]] = {
+    "off": SSL.VERIFY_NONE,
+    "any": SSL.VERIFY_PEER,
+    "optional": SSL.VERIFY_PEER,
+    "required": SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
+}
+
+_NO_RENEGOTIATION: Final = 1 << 30
+"""SSL_OP_NO_RENEGOTIATION of OpenSSL's ssl.h, which pyOpenSSL does not name."""
+
+_OPTIONS: Final = _NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE
+
+
+class ServerContext:
+    """Shows `identity` to clients. Built once, shared by all its handshakes.
+
+    `ca`: the authorities of client certificates, as PEM. `alpn`: our protocol names, best first; a
+    client that offers names and none of ours is refused (attack 4), one that offers none is not.
+    Raises ValueError when `ca` holds no certificate, or none is given where one is needed.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        clients: ClientsAre = "off",
+        ca: bytes | None = None,
+        alpn: tuple[str, ...] = (),
+        minimum: str = "1.2",
+    ) -> None:
+        self._alpn = [name.encode("ascii") for name in alpn]
+        self._context = context = SSL.Context(SSL.TLS_SERVER_METHOD)
+        context.set_options(_OPTIONS)
+        context.set_min_proto_version(minimum_of(minimum))
+        # Without it OpenSSL resumes no session of a context that asks for certificates.
+        context.set_session_id(b"twisted-lb")
+        identity.show(context)
+        if alpn:
+            context.set_alpn_select_callback(self._select)
+        if clients == "any":
+            context.set_verify(_VERIFY[clients], lambda *_: True)
+        elif clients != "off":
+            self._trust(ca, clients)
+
+    def _trust(self, ca: bytes | None, clients: ClientsAre) -> None:
+        if ca is None:
+            raise ValueError(f"client certificates are {clients}: name the authorities they have")
+        store = self._context.get_cert_store()
+        assert store is not None, "a context has a store until it is freed"
+        for authority in x509.load_pem_x509_certificates(ca):
+            store.add_cert(crypto.X509.from_cryptography(authority))
+        self._context.set_verify(_VERIFY[clients], lambda *given: bool(given[-1]))
+
+    def connection(self) -> SSL.Connection:
+        """A new connection."""
+        return SSL.Connection(self._context, None)
+
+    def _select(self, connection: SSL.Connection, offered: list[bytes]) -> bytes:
+        for ours in self._alpn:
+            if ours in offered:
+                return ours
+        # Whatever is raised here becomes the alert no_application_protocol, and this error.
+        raise SSL.Error([("", "", "the client offers no protocol that is spoken here")])
+
+
+@implementer(IOpenSSLServerConnectionCreator)
+class ServerHandshake:
+    """One handshake as a server."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._connection = context.connection()
+
+    def facts(self) -> TlsFacts:
+        """What the handshake that is done says; a client that had to be verified was."""
+        return facts(self._connection)
+
+    # IOpenSSLServerConnectionCreator
+
+    def serverConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        return self._connection
