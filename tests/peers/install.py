@@ -1,4 +1,4 @@
-"""./run peers: nothing in, real FTP servers and clients in `.peers/` and their versions out.
+"""./run peers: nothing in, real servers and clients in `.peers/` and their versions out.
 
 Debian's packages are downloaded and unpacked, never installed: the FTP servers conflict with each
 other, and no maintainer script runs that could start a daemon. Nothing outside `.peers/` changes,
@@ -25,6 +25,8 @@ PACKAGES = (
     ("pure-ftpd",),
     ("curl", "lftp", "ncftp", "tnftp", "wget"),
     ("haproxy", "iproute2", "nftables"),
+    ("libnginx-mod-stream", "nginx-light", "stunnel4"),
+    ("hercules", "inetutils-telnet", "inetutils-telnetd", "s3270"),
 )
 """What is wanted of Debian; the packages of one line may be installed together."""
 
