@@ -37,6 +37,8 @@ def test_every_table_has_its_header() -> None:
         "[frontend.tls]",
         "[frontend.proxy]",
         "[frontend.ftp]",
+        "[frontend.ftp.features]",
+        "[frontend.ftp.failed_logins]",
         "[frontend.timeout]",
         "[[frontend.route]]",
         "[group.NAME]",
@@ -129,4 +131,4 @@ def test_a_walk_meets_every_table_with_its_path() -> None:
     assert met["group", "g", "role", "any"] is s.RoleRule
     assert met["backend", 0, "server", 0] is s.ServerRule
     assert met["limits",] is s.Limits
-    assert len(met) == 17
+    assert len(met) == 19

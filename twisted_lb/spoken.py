@@ -19,6 +19,7 @@ from .ports import PortRange
 from .protocols.actions import Side
 from .protocols.ftp.circumstances import Circumstances, ServerMemory
 from .protocols.ftp.control import FtpControl
+from .protocols.ftp.failedlogins import FailedLogins
 from .protocols.ftp.greeting import Greeting
 from .reactors import Reactor
 from .relay import Idle, Joined
@@ -70,6 +71,7 @@ class Ftp:
             Side.SERVER: PortRange(rules.server_ports, choose),
         }
         """Where data listeners stand, for connections from each side."""
+        self._failed_logins = FailedLogins(rules.failed_logins)
         self._memories: dict[Server, ServerMemory] = {}
 
     # Spoken
@@ -105,6 +107,7 @@ class Ftp:
             server_local=control[Side.SERVER].local,
             rules=story.parts.frontend.ftp,
             memory=self._memories.setdefault(session.server, ServerMemory()),
+            failed_logins=self._failed_logins,
             session=session.id,
             server_name=str(session.server),
             frontend=story.parts.frontend.name,

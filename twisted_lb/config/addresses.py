@@ -91,6 +91,24 @@ NETWORK: Final = Value("a network or address", '"10.0.0.0/8"', _network, object,
 _IN_NETWORK: Final = Value(NETWORK.wants, NETWORK.example, lambda raw: str(_network(raw)), str)
 
 
+def _feature(raw: Any) -> str:
+    if not isinstance(raw, str) or not re.fullmatch(r"[A-Za-z0-9]+( [\x20-\x7e]+)?", raw):
+        raise Refused
+    return raw
+
+
+FEATURE: Final = Value("a line of FEAT", '"MLST size*;modify*;"', _feature, str)
+
+
+def _word(raw: Any) -> str:
+    if not isinstance(raw, str) or not re.fullmatch("[A-Za-z0-9]+", raw):
+        raise Refused
+    return raw.upper()
+
+
+FEATURE_NAME: Final = Value("the first word of a line of FEAT", '"MLST"', _word, str)
+
+
 def _ipv4(raw: Any) -> str:
     try:
         return str(ipaddress.IPv4Address(raw if isinstance(raw, str) else ""))

@@ -116,6 +116,33 @@ class FrontendTimeout:
 
 
 @attrs.frozen
+class Features:
+    """What clients hear of a server's features (RFC 2389), by the first word of each line."""
+
+    accept: tuple[str, ...] = ()
+    """Only these; empty: all."""
+    drop: tuple[str, ...] = ()
+    """Not these; their commands are refused, too."""
+    insert: tuple[str, ...] = ()
+    """Lines that are added where the server does not say them."""
+
+
+@attrs.frozen
+class LoginRules:
+    """How many logins may fail before passwords are refused unasked (RFC 2577 section 5).
+
+    More than a script with an old password needs to be noticed, and far less than guessing takes.
+    """
+
+    per_address: int | None = 100
+    """By client address, an IPv6 one by its /64: a whole office may be behind one. None: any."""
+    per_user: int | None = 50
+    """By the name that is given, from wherever."""
+    within: float = 600.0
+    """How long it takes until a whole allowance has grown back."""
+
+
+@attrs.frozen
 class FtpRules:
     """What an FTP frontend does with data channels and commands."""
 
@@ -138,6 +165,8 @@ class FtpRules:
     """How long a server may take for its 220."""
     unknown_commands: int = 10
     """That many unknown commands before login end the connection (attack 4)."""
+    features: Features = Features()
+    failed_logins: LoginRules = LoginRules()
     sticky: tuple[Literal["source"], ...] = ()
     """A hint for the first pick of a later session; never membership."""
     sticky_for: float = 3600.0

@@ -6,10 +6,11 @@ import ipaddress
 
 import attrs
 
-from ...config.settings import FtpRules
+from ...config.settings import FtpRules, LoginRules
 from ...terms import Address
 from ...wire.address import ip
 from ...wire.ftpaddress import Family, family, unmapped
+from .failedlogins import FailedLogins
 
 
 @attrs.define
@@ -44,6 +45,8 @@ class Circumstances:
     """Our end of it: what PORT and EPRT tell the server."""
     rules: FtpRules
     memory: ServerMemory = attrs.field(factory=ServerMemory)
+    failed_logins: FailedLogins = attrs.field(factory=lambda: FailedLogins(LoginRules()))
+    """Shared by all conversations of the frontend (T49)."""
     session: str = ""
     """Names for the facts."""
     server_name: str = ""

@@ -12,7 +12,7 @@ from ...wire.ftp import Command, CommandReader, Fault
 from ..actions import Side, Tell
 from .announcement import Refused, read
 from .announcer import Announcer
-from .features import FeatureList
+from .features import FeatureList, dropped
 from .state import State
 from .turns import Exchange
 from .verbs import ANNOUNCEMENTS, REFUSED, SECRET, TRANSFERS, WEB, known
@@ -32,6 +32,7 @@ class Commands:
         self._reader = CommandReader()
         self._next: Command | Fault | None = None
         """The line whose turn has not come."""
+        self._dropped = dropped(state.about.rules.features)
 
     @property
     def held(self) -> int:
@@ -76,8 +77,12 @@ class Commands:
             self._misunderstood(b"500 Syntax error: no command.")
         elif item.verb in REFUSED:
             self._state.answer(REFUSED[item.verb])
+        elif item.verb in self._dropped:
+            self._state.answer(b"502 %s is not available here." % item.verb)
         elif item.verb in ANNOUNCEMENTS:
             self._announce(item)
+        elif item.verb == b"PASS" and not self._may_log_in(now):
+            self._state.answer(b"530 Login incorrect.")
         else:
             self._pass_on(item, now)
 
@@ -88,8 +93,16 @@ class Commands:
             state.transfer(verb, command.argument, now)
             return
         argument = b"" if verb in SECRET else command.argument
-        features = FeatureList() if verb == b"FEAT" else None
+        features = FeatureList(state.about.rules.features) if verb == b"FEAT" else None
         state.turns.sent(Exchange(verb, argument, now, features=features))
+
+    def _may_log_in(self, now: float) -> bool:
+        """Whether a password may be tried; one more that fails counts against both (T49)."""
+        state, about = self._state, self._state.about
+        may = about.failed_logins.begin(about.client.host, state.login.user, now)
+        if not may:
+            self._attack("password-guessing")
+        return may
 
     def _announce(self, command: Command) -> None:
         state = self._state

@@ -1,26 +1,46 @@
-"""A server's answer to FEAT (RFC 2389 section 3.2) → what is true through us (T35). Sans-I/O.
+"""A server's answer to FEAT (RFC 2389 section 3.2) → what is true through us (T35) and what the
+operator wants of it (T38). Sans-I/O.
 
 In: the reply's lines as they come. Out: the lines for the client; none is held back.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
+from ...config.settings import Features
 from ...wire.ftp import ReplyLine
 from .verbs import OUR_FEATURES, UNTRUE_FEATURES
+
+_COMMANDS: Final = {"MLST": (b"MLST", b"MLSD")}
+"""Features whose commands are not just called as they are (RFC 3659 section 7.8)."""
+_OBLIGATORY: Final = frozenset({b"MODE", b"REST"})
+"""Commands of RFC 959, of which a feature says only how much of them there is."""
+
+
+def dropped(features: Features) -> frozenset[bytes]:
+    """The commands that go with the features that are dropped."""
+    verbs = (_COMMANDS.get(name, (name.encode(),)) for name in features.drop)
+    return frozenset(verb for several in verbs for verb in several) - _OBLIGATORY
 
 
 class FeatureList:
     """One reply to FEAT."""
 
-    def __init__(self) -> None:
-        self._missing = list(OUR_FEATURES)
+    def __init__(self, features: Features) -> None:
+        self._accept = frozenset(name.encode() for name in features.accept)
+        self._drop = UNTRUE_FEATURES.union(name.encode() for name in features.drop)
+        ours = [name for name in OUR_FEATURES if self._fits(name)]
+        inserted = [line.encode() for line in features.insert]
+        self._missing = {_name(line): line for line in (*ours, *inserted)}
 
     def take(self, line: ReplyLine) -> list[bytes]:
         """What the client gets for this line."""
         if line.code != 211:
             return [line.line]
-        if line.opens and line.final:  # "211 No features": there are some
-            return [b"211-Features:", *self._rest(), b"211 End"]
+        if line.opens and line.final:  # "211 No features": there may be some
+            rest = self._rest()
+            return [b"211-Features:", *rest, b"211 End"] if rest else [line.line]
         if line.final:
             return [*self._rest(), line.line]
         if line.opens:
@@ -28,13 +48,19 @@ class FeatureList:
         return self._feature(line.line)
 
     def _feature(self, text: bytes) -> list[bytes]:
-        words = text.removeprefix(b"211-").replace(b";", b" ").split(None, 1)
-        name = words[0].upper() if words else b""
-        if name in UNTRUE_FEATURES:
+        name = _name(text.removeprefix(b"211-"))
+        if name and not self._fits(name):
             return []
-        if name in self._missing:
-            self._missing.remove(name)
+        self._missing.pop(name, None)
         return [text]
 
+    def _fits(self, name: bytes) -> bool:
+        return name not in self._drop and (not self._accept or name in self._accept)
+
     def _rest(self) -> list[bytes]:
-        return [b" " + name for name in self._missing]
+        return [b" " + line for line in self._missing.values()]
+
+
+def _name(line: bytes) -> bytes:
+    words = line.replace(b";", b" ").split(None, 1)
+    return words[0].upper() if words else b""

@@ -1,0 +1,145 @@
+"""Passwords that are wrong are counted by address and by user, whichever server is asked (T49)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import attrs
+import pytest
+
+from tests.ftptalk import circumstances
+from tests.script import play
+from twisted_lb.config.settings import LoginRules
+from twisted_lb.protocols.ftp import failedlogins
+from twisted_lb.protocols.ftp.control import FtpControl
+from twisted_lb.protocols.ftp.failedlogins import FailedLogins
+
+HOME, ELSEWHERE = "192.0.2.9", "198.51.100.9"
+
+
+def limits(**rules: Any) -> FailedLogins:
+    return FailedLogins(LoginRules(**{"per_address": 3, "per_user": 3, "within": 60.0} | rules))
+
+
+def tries(table: FailedLogins, address: str, user: str, now: float = 0.0, most: int = 10) -> int:
+    """How many wrong passwords in a row are let through."""
+    return sum(table.begin(address, user, now) for _ in range(most))
+
+
+def test_an_address_has_its_failures_whoever_it_claims_to_be() -> None:
+    table = limits()
+    assert [table.begin(HOME, user, 0.0) for user in "abcd"] == [True, True, True, False]
+    assert table.begin(ELSEWHERE, "d", 0.0)
+
+
+def test_a_user_has_his_failures_from_wherever_they_come() -> None:
+    """T49, T50: of a name that nobody has, too."""
+    table = limits()
+    came = [table.begin(f"192.0.2.{n}", "joe", 0.0) for n in range(4)]
+    assert came == [True, True, True, False]
+    assert table.begin("192.0.2.4", "ann", 0.0)
+
+
+def test_an_ipv6_client_cannot_move_on_within_its_network() -> None:
+    table = limits(per_user=None)
+    came = [table.begin(f"2001:db8::{n}", "joe", 0.0) for n in range(4)]
+    assert came == [True, True, True, False]
+    assert table.begin("2001:db8:0:1::1", "joe", 0.0)
+
+
+def test_an_allowance_grows_back_evenly() -> None:
+    table = limits()
+    assert tries(table, HOME, "joe") == 3
+    assert tries(table, HOME, "joe", now=19.0) == 0
+    assert tries(table, HOME, "joe", now=20.0) == 1
+    assert tries(table, HOME, "joe", now=10_000.0) == 3
+
+
+def test_right_passwords_cost_nothing_however_many_there_are() -> None:
+    table = limits()
+    for _ in range(100):
+        assert table.begin(HOME, "joe", 0.0)
+        table.right(HOME, "joe", 0.0)
+    assert tries(table, HOME, "joe") == 3
+
+
+def test_a_right_password_forgives_no_wrong_ones() -> None:
+    """Else whoever has one account could guess the others between its logins."""
+    table = limits(per_user=None)
+    assert tries(table, HOME, "joe", most=2) == 2
+    assert table.begin(HOME, "own", 0.0)
+    table.right(HOME, "own", 0.0)
+    assert tries(table, HOME, "joe") == 1
+
+
+def test_many_tries_at_once_are_no_more_than_many_in_turn() -> None:
+    """They count when they are sent, not when they are answered."""
+    assert tries(limits(), HOME, "joe", most=50) == 3
+
+
+@pytest.mark.parametrize("limit", ["per_address", "per_user"])
+def test_either_limit_may_be_off(limit: str) -> None:
+    table = limits(**{limit: None})
+    assert tries(table, HOME, "joe") == 3
+    if limit == "per_address":
+        assert all(table.begin(HOME, f"user{n}", 0.0) for n in range(20))
+    else:
+        assert all(table.begin(f"192.0.2.{n}", "joe", 0.0) for n in range(20, 40))
+
+
+def test_the_table_forgets_who_failed_longest_ago(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attack 21: forged names fill no memory."""
+    monkeypatch.setattr(failedlogins, "MOST", 2)
+    table = limits(per_address=None, per_user=1)
+    for user in ("a", "b", "c"):
+        assert table.begin(HOME, user, 0.0)
+    assert [table.begin(HOME, user, 0.0) for user in ("b", "c")] == [False, False]
+    assert table.begin(HOME, "a", 0.0)
+
+
+# -- on the control connection ---------------------------------------------------------------------
+
+WRONG = """
+    C: USER joe             -> S: USER joe
+    S: 331 Password?        -> C: 331 Password?
+    C: PASS guess           -> S: PASS guess
+    S: 530 No.              -> C: 530 No.
+"""
+REFUSED = """
+    C: USER joe             -> S: USER joe
+    S: 331 Password?        -> C: 331 Password?
+    C: PASS guess           -> tell attack password-guessing
+                            -> C: 530 Login incorrect.
+"""
+
+
+def conversation(table: FailedLogins) -> FtpControl:
+    machine = FtpControl(attrs.evolve(circumstances(), failed_logins=table))
+    play(machine, "S: 220 hello  -> C: 220 hello")
+    return machine
+
+
+def test_who_has_guessed_too_often_is_refused_without_a_server_being_asked() -> None:
+    """T49: on a new connection, and so on another server, as well."""
+    table = limits()
+    for _ in range(3):
+        play(conversation(table), WRONG)
+    again = conversation(table)
+    play(again, REFUSED)
+    play(again, "C: NOOP  -> S: NOOP")
+
+
+def test_a_login_gives_back_what_it_counted() -> None:
+    table = limits(per_user=1)
+    for code in (230, 332):
+        play(
+            conversation(table),
+            f"""
+            C: USER joe             -> S: USER joe
+            S: 331 Password?        -> C: 331 Password?
+            C: PASS secret          -> S: PASS secret
+            S: {code} Good.         -> C: {code} Good.
+            """,
+        )
+    play(conversation(table), WRONG)
+    play(conversation(table), REFUSED)
