@@ -56,8 +56,8 @@ class Round:
             Side.SERVER: Wire(peer=SERVER, host=OURS),
         }
         self.ports = {
-            Side.CLIENT: PortRange(span, Random(1).randrange),
-            Side.SERVER: PortRange(None, Random(1).randrange),
+            Side.CLIENT: PortRange(span, Random(1).randrange, World.listenTCP),
+            Side.SERVER: PortRange(None, Random(1).randrange, World.listenTCP),
         }
         self.circle = Circle(
             self.world,

@@ -19,6 +19,7 @@ events    C: line    S: line    C~ bytes    S~ bytes    closed client    at 12.5
 actions   C: line    S: line    listen N side    dial N side host:port    release N    abort N
           alarm name seconds|off    close side    finish word
           tell attack kind    tell transfer USER VERB PATH bytes ending reply
+          wait N side seconds|on    these only matter to a script that has one of them
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from twisted_lb.protocols.actions import (
     SetAlarm,
     Side,
     Tell,
+    Wait,
 )
 from twisted_lb.terms import Address
 
@@ -50,6 +52,7 @@ _ARROW = "->"
 
 def play(machine: Conversation, script: str, now: float = 0.0) -> None:
     """Tell the machine the script's events, hold what it asks for against the script's actions."""
+    waits = f"{_ARROW} wait " in script
     expected: list[str] = []
     actual: list[str] = []
     for event, actions in _steps(script):
@@ -59,6 +62,7 @@ def play(machine: Conversation, script: str, now: float = 0.0) -> None:
             now = float(event[3:])
             continue
         asked = _tell(machine, event, now)
+        asked = [action for action in asked if waits or not isinstance(action, Wait)]
         actual += [f"    {_ARROW} {text}" for action in asked for text in rendered(action)]
     if actual != expected:
         diff = difflib.ndiff(expected, actual)
@@ -131,14 +135,14 @@ def rendered(action: Action) -> Iterable[str]:
             return [f"{name}: {_escaped(line)}".strip() for line in lines]
         case Listen(data, side):
             return [f"listen {data} {side.value}"]
+        case Wait(data, side, seconds):
+            return [f"wait {data} {side.value} {_seconds(seconds, 'on')}"]
         case Dial(data, side, address):
             return [f"dial {data} {side.value} {address}"]
-        case Release(data):
-            return [f"release {data}"]
-        case Abort(data):
-            return [f"abort {data}"]
+        case Release(data) | Abort(data):
+            return [f"{type(action).__name__.lower()} {data}"]
         case SetAlarm(name, seconds):
-            return [f"alarm {name} {'off' if seconds is None else f'{seconds:g}'}"]
+            return [f"alarm {name} {_seconds(seconds, 'off')}"]
         case CloseEnd(side):
             return [f"close {side.value}"]
         case Finish(word):
@@ -146,6 +150,10 @@ def rendered(action: Action) -> Iterable[str]:
         case Tell(fact):
             return [f"tell {_fact(fact)}"]
     raise AssertionError(f"no such action: {action!r}")
+
+
+def _seconds(seconds: float | None, none: str) -> str:
+    return none if seconds is None else f"{seconds:g}"
 
 
 def _escaped(data: bytes) -> str:

@@ -7,7 +7,7 @@ import attrs
 from tests.ftptalk import active, circumstances, logged_in, moving, passive
 from tests.script import play
 from twisted_lb.facts import TransferEnded
-from twisted_lb.protocols.actions import Side, Tell
+from twisted_lb.protocols.actions import Side, Tell, Wait
 from twisted_lb.protocols.ftp.data import (
     CHANNELS_MOST,
     Channels,
@@ -31,7 +31,7 @@ def test_a_server_that_comes_by_itself_has_accepted_and_the_client_is_dialled() 
         connected 1 server   -> dial 1 client 192.0.2.9:51201
         C: RETR a            -> S: RETR a
         S: 550 no            -> C: 550 no
-                             -> tell transfer joe RETR a 0 done 550
+                             -> tell transfer joe RETR a 0 server-refused 550
         """,
     )
 
@@ -44,7 +44,7 @@ def test_a_channel_that_a_refused_transfer_left_serves_the_next() -> None:
         connected 1 server   -> dial 1 client 192.0.2.9:51201
         C: RETR a            -> S: RETR a
         S: 550 no            -> C: 550 no
-                             -> tell transfer joe RETR a 0 done 550
+                             -> tell transfer joe RETR a 0 server-refused 550
         C: RETR b            -> S: RETR b
         S: 150 ok            -> C: 150 ok
         """,
@@ -59,7 +59,7 @@ def test_a_joined_channel_that_a_refused_transfer_left_serves_the_next() -> None
         connected 1 server
         C: RETR a            -> S: RETR a
         S: 550 no            -> C: 550 no
-                             -> tell transfer joe RETR a 0 done 550
+                             -> tell transfer joe RETR a 0 server-refused 550
         C: RETR b            -> S: RETR b
         S: 150 ok            -> C: 150 ok
         transferred 1 done 0 7
@@ -198,7 +198,7 @@ def test_a_transfer_after_the_announcement_expired_fails_and_does_not_hang() -> 
                                       -> tell transfer joe RETR a 0 too-slow 226
         C: RETR a                     -> S: RETR a
         S: 425 use PASV               -> C: 425 use PASV
-                                      -> tell transfer joe RETR a 0 done 425
+                                      -> tell transfer joe RETR a 0 server-refused 425
         """,
     )
 
@@ -421,3 +421,51 @@ def test_a_finished_transfer_wants_no_leg() -> None:
 
 def test_logged_in_and_nothing_announced_moves_nothing() -> None:
     play(logged_in(), "closed client  -> finish client-left")
+
+
+# -- how long a leg may take -----------------------------------------------------------------------
+
+
+def test_a_server_that_takes_its_time_finds_its_listener_still_there() -> None:
+    """A file on tape: 1xx, and the connection minutes later."""
+    play(
+        active(data_timeout=30.0, stall_timeout=300.0),
+        """
+        C: RETR a     -> S: RETR a
+                      -> wait 1 server on
+        S: 150 soon   -> C: 150 soon
+                      -> wait 1 server 300
+        """,
+    )
+
+
+def test_a_client_has_its_time_from_the_servers_word() -> None:
+    play(
+        passive(data_timeout=30.0),
+        """
+        C: RETR a     -> S: RETR a
+                      -> wait 1 client on
+        S: 150 soon   -> C: 150 soon
+                      -> wait 1 client 30
+        """,
+    )
+
+
+def test_what_a_refused_transfer_left_waits_as_if_newly_announced() -> None:
+    play(
+        active(data_timeout=30.0),
+        """
+        C: RETR a     -> S: RETR a
+                      -> wait 1 server on
+        S: 550 no     -> C: 550 no
+                      -> wait 1 server 30
+                      -> tell transfer joe RETR a 0 server-refused 550
+        """,
+    )
+
+
+def test_a_leg_that_came_is_not_waited_for() -> None:
+    machine = active()
+    play(machine, "connected 1 server  -> dial 1 client 192.0.2.9:51201")
+    asked = machine.received(Side.CLIENT, b"RETR a\r\n", 0.0)
+    assert not [action for action in asked if isinstance(action, Wait)]

@@ -166,7 +166,7 @@ def test_an_error_before_any_data_channel_is_relayed_at_once() -> None:
         """
         C: RETR a            -> S: RETR a
         S: 425 use PASV      -> C: 425 use PASV
-                             -> tell transfer joe RETR a 0 done 425
+                             -> tell transfer joe RETR a 0 server-refused 425
         C: NOOP              -> S: NOOP
         """,
     )
@@ -175,7 +175,7 @@ def test_an_error_before_any_data_channel_is_relayed_at_once() -> None:
         """
         C: RETR a            -> S: RETR a
         S: 550 no such file  -> C: 550 no such file
-                             -> tell transfer joe RETR a 0 done 550
+                             -> tell transfer joe RETR a 0 server-refused 550
         C: RETR b            -> S: RETR b
         connected 1 client   -> dial 1 server 198.51.100.1:1025
         """,
@@ -396,7 +396,7 @@ def test_a_port_that_fails_does_not_end_the_transfer_that_waits_for_it() -> None
         S: 425 cannot connect                   -> release 1
                                                 -> C: 425 cannot connect
         S: 426 given up                         -> C: 426 given up
-                                                -> tell transfer joe LIST  0 done 426
+                                                -> tell transfer joe LIST  0 server-refused 426
         """,
     )
 
@@ -476,7 +476,7 @@ def test_an_abor_that_came_too_late_does_not_touch_what_came_after_it() -> None:
         C: RETR b                      -> S: RETR b
         S: 225 nothing to abort        -> C: 225 nothing to abort
         S: 425 use PASV                -> C: 425 use PASV
-                                       -> tell transfer joe RETR b 0 done 425
+                                       -> tell transfer joe RETR b 0 server-refused 425
         """,
     )
 

@@ -371,3 +371,15 @@ def test_a_reset_leg_resets_the_other_so_that_a_part_is_not_taken_for_the_whole(
     assert server.endings == ["abort"]
     server.goes(clean=False)
     assert data.log[-1] == ("transferred", "client-left", 14, 0)
+
+
+def test_a_listener_waits_as_long_as_it_is_told() -> None:
+    data = Data()
+    data.meeting.listen(Side.SERVER)
+    data.meeting.wait(Side.SERVER, None)
+    data.meeting.wait(Side.CLIENT, 1.0)  # which is not listened for
+    data.round.world.advance(10 * TIMEOUT)
+    assert data.round.listener.open
+    data.meeting.wait(Side.SERVER, 5.0)
+    data.round.world.advance(5.0)
+    assert data.log[-1] == ("failed", "server", "too-slow")

@@ -29,7 +29,7 @@ class Announced:
         host: str = OURS,
     ) -> None:
         self.world = world or World()
-        self.ports = ports or PortRange((40_000, 40_009), Random(1).randrange)
+        self.ports = ports or PortRange((40_000, 40_009), Random(1).randrange, World.listenTCP)
         self.strangers: list[Address] = []
         self.result: list[object] = []
         self.listener = DataListener(self.ports, peer, self.strangers.append)
@@ -213,7 +213,7 @@ def test_ports_that_others_have_taken_are_passed_by() -> None:
 
 def test_when_every_try_meets_a_taken_port_the_range_counts_as_full() -> None:
     """T92: at once, and nothing is left listening or drawn."""
-    world, ports = World(), PortRange((40_000, 40_099), Random(1).randrange)
+    world, ports = World(), PortRange((40_000, 40_099), Random(1).randrange, World.listenTCP)
     world.taken = set(range(40_000, 40_100))
     with pytest.raises(Ended, match=f"full: {TRIES} data ports at {OURS}"):
         Announced(world, ports)
@@ -236,3 +236,35 @@ def test_what_the_peer_sends_before_the_other_leg_stands_is_held_up_to_a_cap() -
     assert isinstance(end, End)
     end.give(ears)
     assert ears.log == [b"x" * 65_536]
+
+
+# -- how long it waits -----------------------------------------------------------------------------
+
+
+def test_a_listener_gives_up_at_its_deadline() -> None:
+    announced = Announced()
+    announced.world.advance(29.9)
+    assert announced.port.open
+    announced.world.advance(0.1)
+    assert not announced.port.open
+    assert [str(why) for why in announced.result] == [
+        "too-slow: the announced data connection did not come"
+    ]
+
+
+def test_a_deadline_that_is_stopped_and_started_again_counts_from_then() -> None:
+    announced = Announced()
+    announced.world.advance(20.0)
+    announced.listener.wait(None)
+    announced.world.advance(10_000.0)
+    assert announced.port.open
+    announced.listener.wait(5.0)
+    announced.world.advance(5.0)
+    assert not announced.port.open
+
+
+def test_a_listener_that_is_closed_waits_for_nobody() -> None:
+    announced = Announced()
+    announced.port.comes(CLIENT)
+    announced.listener.wait(5.0)
+    assert not announced.world.getDelayedCalls()

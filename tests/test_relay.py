@@ -152,7 +152,7 @@ def test_a_client_that_goes_after_its_half_close_leaves_no_deadline_behind() -> 
     pair.client.shuts()
     pair.server.transport.loseConnection = pair.server.goes
     pair.client.goes()
-    assert pair.ended == ["client-left"]
+    assert pair.ended == ["done"]
     assert not pair.clock.getDelayedCalls()
 
 
@@ -161,5 +161,5 @@ def test_an_end_that_waits_for_its_turn_is_forgotten_when_all_is_over() -> None:
     pair.client.shuts()
     pair.client.goes()
     pair.server.goes()
-    assert pair.ended == ["client-left"]
+    assert pair.ended == ["done"]
     assert not pair.clock.getDelayedCalls()

@@ -29,6 +29,7 @@ from .protocols.actions import (
     SetAlarm,
     Side,
     Tell,
+    Wait,
 )
 from .relay import FLUSH_TIMEOUT, Joined
 from .terms import Address, Ending
@@ -170,14 +171,6 @@ class Converse:
         match action:
             case Send(to, data):
                 self._ends[to].write(data)
-            case Listen(data, side):
-                self._meeting(data).listen(side)
-            case Dial(data, side, address):
-                self._meeting(data).dial(side, address)
-            case Release(data):
-                self._forget(data, Meeting.release)
-            case Abort(data):
-                self._forget(data, Meeting.abort)
             case SetAlarm(name, seconds):
                 self._set_alarm(name, seconds)
             case Tell(fact):
@@ -186,6 +179,21 @@ class Converse:
                 self._ends[side].close()
             case Finish(word):
                 self._finish(word)
+            case _:
+                self._do_with_data(action)
+
+    def _do_with_data(self, action: Listen | Wait | Dial | Release | Abort) -> None:
+        match action:
+            case Listen(data, side):
+                self._meeting(data).listen(side)
+            case Wait(data, side, seconds):
+                self._meeting(data).wait(side, seconds)
+            case Dial(data, side, address):
+                self._meeting(data).dial(side, address)
+            case Release(data):
+                self._forget(data, Meeting.release)
+            case Abort(data):
+                self._forget(data, Meeting.abort)
 
     def _meeting(self, data: int) -> Meeting:
         if data not in self._meetings:

@@ -75,6 +75,7 @@ class Meeting:
         self._told = told
         self._legs: dict[Side, End] = {}
         self._coming: dict[Side, Deferred[End]] = {}
+        self._listeners: dict[Side, DataListener] = {}
         self._seat: Seat | None = None
         self._joined: Joined | None = None
         self._over = False
@@ -95,8 +96,14 @@ class Meeting:
         except Ended as why:
             self._told.failed(self.number, side, why.word)
             return
+        self._listeners[side] = listener
         self._await(side, self._accepted(side, listener))
         self._told.listening(self.number, side, address)
+
+    def wait(self, side: Side, seconds: float | None) -> None:
+        """A leg that is listened for may take so long from now on."""
+        if side in self._listeners:
+            self._listeners[side].wait(seconds)
 
     def dial(self, side: Side, address: Address) -> None:
         """Open the leg to this address."""

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Protocol, ServerFactory
 
 from .ends import End, address, line
 from .errors import Ended
+from .quiet import listen_quietly
 from .reactors import Reactor
 from .terms import Address
 from .wire.address import ip
@@ -28,10 +29,23 @@ TRIES = 20
 """Ports that are tried for one listener before it counts as full."""
 
 
-class PortRange:
-    """The data ports that an FTP frontend may listen on; None: any free port of the system."""
+Listen = Callable[[Reactor, int, ServerFactory, int, str], IListeningPort]
+"""Reactor, port, factory, backlog, address → a listener. Raises CannotListenError."""
 
-    def __init__(self, span: tuple[int, int] | None, choose: Callable[[int], int]) -> None:
+
+class PortRange:
+    """The data ports that an FTP frontend may listen on; None: any free port of the system.
+
+    `listen` is how a port is listened on, once it was drawn.
+    """
+
+    def __init__(
+        self,
+        span: tuple[int, int] | None,
+        choose: Callable[[int], int],
+        listen: Listen = listen_quietly,
+    ) -> None:
+        self.listen = listen
         self._choose = choose
         self._free = list(range(span[0], span[1] + 1)) if span else []
         self._any = span is None
@@ -75,6 +89,7 @@ class DataListener(ServerFactory):
         self._ports = ports
         self._peer = ip(peer)
         self._on_stranger = on_stranger
+        self._clock: Reactor
         self._listening: IListeningPort | None = None
         self._drawn = 0
         self._deadline: IDelayedCall | None = None
@@ -84,13 +99,20 @@ class DataListener(ServerFactory):
         for _ in range(TRIES):
             self._drawn = self._ports.draw()
             try:
-                self._listening = reactor.listenTCP(self._drawn, self, BACKLOG, host)
+                self._listening = self._ports.listen(reactor, self._drawn, self, BACKLOG, host)
             except CannotListenError:
                 self._ports.give_back(self._drawn)
                 continue
-            self._deadline = reactor.callLater(seconds, self._too_slow)
+            self._clock = reactor
+            self.wait(seconds)
             return address(self._listening.getHost())
         raise Ended("full", f"{TRIES} data ports at {host} in a row are taken by others")
+
+    def wait(self, seconds: float | None) -> None:
+        """From now on the connection may take so long; None: there is no deadline here."""
+        self._forget_deadline()
+        if self._listening is not None and seconds is not None:
+            self._deadline = self._clock.callLater(seconds, self._too_slow)
 
     def close(self) -> None:
         """Stop listening; the port goes back to its range."""
@@ -98,6 +120,9 @@ class DataListener(ServerFactory):
         if listening is not None:
             listening.stopListening()
             self._ports.give_back(self._drawn)
+        self._forget_deadline()
+
+    def _forget_deadline(self) -> None:
         if self._deadline is not None and self._deadline.active():
             self._deadline.cancel()
 

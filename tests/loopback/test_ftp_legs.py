@@ -159,7 +159,8 @@ class TestLegsThatDoNotCome:
     async def test_a_server_that_says_no_more_of_it_is_not_waited_for(
         self, ftp_site: FtpSite, verb: str
     ) -> None:
-        client, server = await session(ftp_site, data_timeout=0.1, server_data="active")
+        soon = {"data_timeout": 0.1, "stall_timeout": 0.1}
+        client, server = await session(ftp_site, **soon, server_data="active")
         coming = await client.announces(verb)
         client.asks("RETR a")
         await server.asked("RETR a")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone
-from twisted.internet.interfaces import IHandshakeListener, ITLSTransport
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.interfaces import IAddress, IHandshakeListener, ITLSTransport
+from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -58,7 +58,7 @@ class Visit:
         endpoint = TCP6ClientEndpoint if ":" in self._target.host else TCP4ClientEndpoint
         to = endpoint(self._reactor, self._target.host, self._target.port, NEVER)
         try:
-            await connectProtocol(to, self._line)
+            await to.connect(_Going(self._line))
         except ConnectingCancelledError:
             raise CancelledError() from None
         except ConnectError as why:
@@ -182,6 +182,20 @@ class Visit:
         self._standing = False
         self._ended = self._ended or why
         self._wake()
+
+
+class _Going(Factory):
+    """Twisted's factory of one visit, which says nothing of it in the process' log."""
+
+    noisy = False
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+
+    # IFactory
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:
+        return self._line
 
 
 @implementer(IHandshakeListener)

@@ -43,11 +43,23 @@ class Listen:
     """Open a listener for one leg of data channel `data`; answered by `listening` or `failed`.
 
     One connection is accepted, only from the host of that side's control connection, within the
-    data timeout; wrong peers are refused without using it up.
+    data timeout unless a Wait says otherwise; wrong peers are refused without using it up.
     """
 
     data: int
     side: Side
+
+
+@attrs.frozen
+class Wait:
+    """From now on the listener for this leg waits so long; None: as long as nothing else ends it.
+
+    Of a leg that came already, or is not listened for, it means nothing.
+    """
+
+    data: int
+    side: Side
+    seconds: float | None
 
 
 @attrs.frozen
@@ -105,7 +117,7 @@ class Finish:
     word: Ending
 
 
-Action = Send | Listen | Dial | Release | Abort | SetAlarm | Tell | CloseEnd | Finish
+Action = Send | Listen | Wait | Dial | Release | Abort | SetAlarm | Tell | CloseEnd | Finish
 Actions = Iterable[Action]
 
 

@@ -103,12 +103,13 @@ class Joined:
         else:
             flow.target.finish()
 
-    def _lost(self, flow: _Flow) -> None:
+    def _lost(self, flow: _Flow, clean: bool) -> None:
         self._living -= 1
         if not self._living:
             self._finished()
             return
-        self._end(flow.fault)
+        if not clean:
+            self._end(flow.fault)
         if flow.done:
             self._close(flow.target)
         else:
@@ -132,6 +133,7 @@ class Joined:
         for call in (self._flush, self._client.waits, self._server.waits):
             if call is not None and call.active():
                 call.cancel()
+        self._end("done")
         self._on_end(self)
 
 
@@ -163,4 +165,4 @@ class _Flow:
 
     def lost(self, clean: bool) -> None:
         self.done = self.done or clean
-        self._joined._lost(self)
+        self._joined._lost(self, clean)

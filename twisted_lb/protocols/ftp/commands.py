@@ -81,7 +81,7 @@ class Commands:
             self._state.answer(b"502 %s is not available here." % item.verb)
         elif item.verb in ANNOUNCEMENTS:
             self._announce(item)
-        elif item.verb == b"PASS" and not self._may_log_in(now):
+        elif item.verb == b"PASS" and self._guesses(now):
             self._state.answer(b"530 Login incorrect.")
         else:
             self._pass_on(item, now)
@@ -96,13 +96,13 @@ class Commands:
         features = FeatureList(state.about.rules.features) if verb == b"FEAT" else None
         state.turns.sent(Exchange(verb, argument, now, features=features))
 
-    def _may_log_in(self, now: float) -> bool:
-        """Whether a password may be tried; one more that fails counts against both (T49)."""
+    def _guesses(self, now: float) -> bool:
+        """Whether too many passwords were wrong for one more to be tried (T49)."""
         state, about = self._state, self._state.about
-        may = about.failed_logins.begin(about.client.host, state.login.user, now)
-        if not may:
+        guesses = about.failed_logins.refuses(about.client.host, state.login.user, now)
+        if guesses:
             self._attack("password-guessing")
-        return may
+        return guesses
 
     def _announce(self, command: Command) -> None:
         state = self._state

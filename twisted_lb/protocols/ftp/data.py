@@ -11,6 +11,9 @@ Rules:
   would knock at ports for anybody who asks.
 - When a leg cannot be had the other is aborted, so that the server ends the transfer by itself
   (T23). A server that still waits for us to come is knocked at: connected, and reset.
+- A leg that is listened for has `data_timeout` to come. A transfer that uses it stops the clock:
+  the server may take its time, as with a file on tape. Its 1xx starts it again: the client has
+  `data_timeout`, the server, which has accepted, as long as a transfer may stall.
 - A new announcement replaces the former one (T3); a joined channel goes on to its end.
 """
 
@@ -24,7 +27,7 @@ import attrs
 
 from ...facts import TransferEnded
 from ...terms import Address, Ending
-from ..actions import Abort, Dial, Release, SetAlarm, Side, Tell
+from ..actions import Abort, Dial, Release, SetAlarm, Side, Tell, Wait
 from .circumstances import Circumstances
 from .outbox import Outbox
 
@@ -79,6 +82,12 @@ class Transfer:
     ending: Ending = "done"
     """How its data channel ended."""
     bytes: int = 0
+
+    @property
+    def ended(self) -> Ending:
+        """How it ended: bytes that all arrived are no success when the server says so."""
+        refused = self.ending == "done" and self.reply >= 400
+        return "server-refused" if refused else self.ending
 
 
 @attrs.define(eq=False)
@@ -183,12 +192,15 @@ class Channels:
         if channel.failed is not None:
             self._fail(channel, transfer)
         else:
+            self._wait(channel, None, None)
             self._advance(channel)
 
     def started(self, transfer: Transfer) -> None:
         """The server has accepted it."""
         transfer.started = True
         if transfer.channel is not None:
+            rules = self._about.rules
+            self._wait(transfer.channel, rules.data_timeout, rules.stall_timeout)
             self._advance(transfer.channel)
 
     def conclude(self, transfer: Transfer, code: int, now: float) -> None:
@@ -201,6 +213,8 @@ class Channels:
                 self._announced = None
         elif channel is not None and channel.joined and transfer.started:
             return
+        if channel is not None:  # the next transfer may use what this one did not
+            self._wait(channel, self._about.rules.data_timeout, self._about.rules.data_timeout)
         self._part(transfer)
         self._tell(transfer, now)
 
@@ -219,7 +233,7 @@ class Channels:
             path=transfer.path,
             bytes=transfer.bytes,
             seconds=now - transfer.begun,
-            ending=transfer.failed or transfer.ending,
+            ending=transfer.failed or transfer.ended,
             reply=transfer.reply,
         )
         self._out.do(Tell(fact))
@@ -271,6 +285,15 @@ class Channels:
         if transfer is not None and (transfer.channel is None or not transfer.channel.joined):
             transfer.ending = word
             self._tell(transfer, now)
+
+    def _wait(self, channel: DataChannel, client: float | None, server: float | None) -> None:
+        """How long the legs that are listened for may take from now on."""
+        for side, leg, seconds in (
+            (Side.CLIENT, channel.client, client),
+            (Side.SERVER, channel.server, server),
+        ):
+            if channel.failed is None and leg.target is None and leg.stand is Stand.COMING:
+                self._out.do(Wait(channel.number, side, seconds))
 
     def _advance(self, channel: DataChannel) -> None:
         for dial in channel.due():

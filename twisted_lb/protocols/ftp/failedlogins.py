@@ -1,12 +1,12 @@
 """How often a password may be wrong, by address and by user, whichever server is asked. Sans-I/O.
 
-In: a login that is tried, and how it came out. Out: whether the next one may be tried at all.
+In: logins that failed. Out: whether a password may be tried at all.
 
 Rules (RFC 2577 section 5; T49, T50):
 - An address and a user have an allowance of failures each. It grows back evenly, all of it within
   `within`: whoever has used it up goes on at that pace, however many servers there are.
-- A try counts from the moment the password is sent, so that many at once find out no more than
-  many in turn. A success gives back what it counted; a server that never answers gives nothing.
+- Many tries at once are all let through, since their failures come only later; they are counted
+  all the same, up to twice the allowance, and what was too much is waited for.
 - A user counts by the name as it was given, whether there is one of that name or not.
 - Names are kept as digests of one size and there is a cap: when it is reached, who failed longest
   ago is forgotten.
@@ -33,19 +33,14 @@ class FailedLogins:
         self._addresses = _Allowances(rules.per_address, rules.within)
         self._users = _Allowances(rules.per_user, rules.within)
 
-    def begin(self, address: str, user: str, now: float) -> bool:
-        """Whether a password may be tried; if so it counts as wrong until it was right."""
-        source = _source(address)
-        if self._addresses.spent(source, now) or self._users.spent(user, now):
-            return False
-        self._addresses.take(source, now)
-        self._users.take(user, now)
-        return True
+    def refuses(self, address: str, user: str, now: float) -> bool:
+        """Whether no password may be tried now."""
+        return self._addresses.spent(_source(address), now) or self._users.spent(user, now)
 
-    def right(self, address: str, user: str, now: float) -> None:
-        """The password that was tried was right."""
-        self._addresses.give_back(_source(address), now)
-        self._users.give_back(user, now)
+    def failed(self, address: str, user: str, now: float) -> None:
+        """A password was wrong."""
+        self._addresses.take(_source(address), now)
+        self._users.take(user, now)
 
 
 @attrs.define
@@ -73,21 +68,12 @@ class _Allowances:
 
     def take(self, name: str, now: float) -> None:
         """One is used."""
-        self._change(name, 1, now)
-
-    def give_back(self, name: str, now: float) -> None:
-        """One was not used after all."""
-        self._change(name, -1, now)
-
-    def _change(self, name: str, by: int, now: float) -> None:
         if self._most is None:
             return
         digest = _digest(name)
         used = self._used.pop(digest, None)
-        count = by + (self._most - self._left(used, now) if used else 0)
-        if count <= 0:
-            return
-        self._used[digest] = _Used(count, now)
+        count = 1 + (self._most - self._left(used, now) if used else 0)
+        self._used[digest] = _Used(min(count, 2 * self._most), now)
         if len(self._used) > MOST:
             del self._used[next(iter(self._used))]
 

@@ -140,8 +140,8 @@ class Replies:
         state = self._state
         user = text(exchange.argument) if exchange.verb == b"USER" else ""
         state.login.answered(exchange.verb, user, code)
-        if exchange.verb == b"PASS" and code // 100 in (2, 3):
-            state.about.failed_logins.right(state.about.client.host, state.login.user, now)
+        if exchange.verb == b"PASS" and code // 100 in (4, 5):
+            state.about.failed_logins.failed(state.about.client.host, state.login.user, now)
         if code // 100 != 2:
             return
         if exchange.verb == b"QUIT":
