@@ -12,13 +12,14 @@ from twisted.internet.defer import Deferred
 from tests.fakes import Listening, Wire, World
 from twisted_lb.claims import Claims, Seat
 from twisted_lb.config.settings import Group, RoleRule
-from twisted_lb.facts import Fact
+from twisted_lb.facts import AttackSeen, Fact
 from twisted_lb.meet import Circle
 from twisted_lb.ports import PortRange
 from twisted_lb.protocols.actions import Side
 from twisted_lb.relay import Idle
 from twisted_lb.session import Sessions
 from twisted_lb.terms import Address, Key, Server
+from twisted_lb.ways import Nearby
 
 CLIENT, REACHED = "192.0.2.9", "192.0.2.1"
 SERVER, OURS = "198.51.100.1", "198.51.100.254"
@@ -59,19 +60,22 @@ class Round:
             Side.CLIENT: PortRange(span, Random(1).randrange, World.listenTCP),
             Side.SERVER: PortRange(None, Random(1).randrange, World.listenTCP),
         }
+        ends = {side: wire.end for side, wire in self.control.items()}
         self.circle = Circle(
             self.world,
             self.claims,
             self.idle,
             self.facts.append,
-            "ftp",
             self.seat.session,
-            {side: wire.end for side, wire in self.control.items()},
-            self.ports,
+            ends,
+            {s: Nearby(self.world, ends[s], self.ports[s], self._stranger) for s in Side},
             TIMEOUT,
             STALL,
             header,
         )
+
+    def _stranger(self, peer: Address) -> None:
+        self.facts.append(AttackSeen("data-theft", "ftp", peer))
 
     def _pinned(self, group: Group) -> Seat:
         seats: list[Seat] = []

@@ -7,7 +7,7 @@ class: a leg is an End that stands, and when both stand they are joined.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Protocol
 
 import attrs
@@ -16,16 +16,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .claims import Claims, Seat
-from .dial import Refused, dial
+from .dial import Refused
 from .ends import End
 from .errors import Ended
-from .facts import AttackSeen, Note
-from .ports import DataListener, PortRange
+from .facts import Note
 from .protocols.actions import Side
 from .reactors import Reactor
 from .relay import Idle, Joined
 from .session import Session, Stop
 from .terms import Address, Ending
+from .ways import Awaited, Way
 
 log = Logger()
 
@@ -54,11 +54,10 @@ class Circle:
     claims: Claims
     idle: Idle
     note: Note
-    frontend: str
     session: Session
-    control: dict[Side, End]
-    """Data connections come from and go to the hosts that the control connection is with."""
-    ports: dict[Side, PortRange]
+    control: Mapping[Side, End]
+    ways: Mapping[Side, Way]
+    """How data connections come from either side."""
     timeout: float
     """How long a leg may take to come, or to answer."""
     stall: float | None
@@ -75,7 +74,7 @@ class Meeting:
         self._told = told
         self._legs: dict[Side, End] = {}
         self._coming: dict[Side, Deferred[End]] = {}
-        self._listeners: dict[Side, DataListener] = {}
+        self._listeners: dict[Side, Awaited] = {}
         self._seat: Seat | None = None
         self._joined: Joined | None = None
         self._over = False
@@ -88,11 +87,9 @@ class Meeting:
     # -- what the machine asks ----------------------------------------------------------------
 
     def listen(self, side: Side) -> None:
-        """Wait for the leg at a port of our own."""
-        circle, control = self._circle, self._circle.control[side]
-        listener = DataListener(circle.ports[side], control.peer.host, self._stranger)
+        """Wait for the leg at an address of our own."""
         try:
-            address = listener.listen(circle.reactor, control.local.host, circle.timeout)
+            address, listener = self._circle.ways[side].listen(self._circle.timeout)
         except Ended as why:
             self._told.failed(self.number, side, why.word)
             return
@@ -127,18 +124,18 @@ class Meeting:
         leg = self._coming[side] = Deferred.fromCoroutine(coming)
         leg.addCallbacks(self._stands, self._fell, callbackArgs=(side,), errbackArgs=(side,))
 
-    async def _accepted(self, side: Side, listener: DataListener) -> End:
+    async def _accepted(self, side: Side, listener: Awaited) -> End:
         end = await listener.come
         if side is Side.SERVER:
             await self._admitted(end)
         return end
 
     async def _dialled(self, side: Side, address: Address) -> End:
-        circle, source = self._circle, self._circle.control[side].local.host
+        circle = self._circle
         if side is Side.CLIENT:
-            return await dial(circle.reactor, address, circle.timeout, source=source)
+            return await circle.ways[side].dial(address, circle.timeout)
         seat = await self._seated()
-        end = await dial(circle.reactor, address, circle.timeout, source=source)
+        end = await circle.ways[side].dial(address, circle.timeout)
         circle.claims.connected(seat)
         if first := circle.header(seat):
             end.write(first)
@@ -231,6 +228,3 @@ class Meeting:
             end.abort()
         if self._seat is not None:
             self._circle.claims.left(self._seat, word)
-
-    def _stranger(self, peer: Address) -> None:
-        self._circle.note(AttackSeen("data-theft", self._circle.frontend, peer))

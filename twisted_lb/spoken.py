@@ -14,6 +14,7 @@ from .config.settings import FtpRules
 from .connection import Story, proxy_out
 from .converse import Converse
 from .ends import End
+from .facts import AttackSeen
 from .meet import Circle
 from .ports import PortRange
 from .protocols.actions import Side
@@ -23,7 +24,8 @@ from .protocols.ftp.failedlogins import FailedLogins
 from .protocols.ftp.greeting import Greeting
 from .reactors import Reactor
 from .relay import Idle, Joined
-from .terms import Ending, Server
+from .terms import Address, Ending, Server
+from .ways import Nearby
 
 
 class Opaque:
@@ -122,15 +124,17 @@ class Ftp:
             backend = parts.backends[session.group.backend]
             return proxy_out(story, backend.rules[session.server], seat)
 
+        def stranger(peer: Address) -> None:
+            parts.note(AttackSeen("data-theft", parts.frontend.name, peer))
+
         return Circle(
             parts.reactor,
             parts.claims,
             self._idle,
             parts.note,
-            parts.frontend.name,
             session,
             control,
-            self.ports,
+            {s: Nearby(parts.reactor, control[s], self.ports[s], stranger) for s in Side},
             rules.data_timeout,
             rules.stall_timeout,
             header if rules.proxy_data else lambda seat: b"",

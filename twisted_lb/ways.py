@@ -1,0 +1,61 @@
+"""How a leg of a data channel comes to stand: listened for, or dialled, on one side.
+
+In: what a protocol machine asks for that side. Out: an End. A Meeting has a Way for each side;
+Nearby is that of a control connection whose host is reached over TCP. Others may have addresses
+that are no addresses, as the gateway's transfer numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+
+from .dial import dial
+from .ends import End
+from .ports import DataListener, PortRange
+from .reactors import Reactor
+from .terms import Address
+
+
+class Awaited(Protocol):
+    """A leg that is listened for."""
+
+    come: Deferred[End]
+    """Fires with it, once, or with Ended; cancelling it stops the listening."""
+
+    def wait(self, seconds: float | None) -> None:
+        """It may take so long from now on; None: there is no deadline here."""
+
+
+class Way(Protocol):
+    """How the legs of one side come."""
+
+    def listen(self, seconds: float) -> tuple[Address, Awaited]:
+        """Wait so long for somebody to come to this address. Raises Ended."""
+
+    def dial(self, address: Address, seconds: float) -> Deferred[End]:
+        """Connect. Fails with Refused, or with Ended."""
+
+
+@attrs.frozen
+class Nearby:
+    """Data connections from and to the host that a control connection is with, and no other."""
+
+    reactor: Reactor
+    control: End
+    ports: PortRange
+    """Where data listeners stand."""
+    on_stranger: Callable[[Address], None]
+    """Told of a peer that is not that host."""
+
+    # Way
+
+    def listen(self, seconds: float) -> tuple[Address, Awaited]:
+        listener = DataListener(self.ports, self.control.peer.host, self.on_stranger)
+        return listener.listen(self.reactor, self.control.local.host, seconds), listener
+
+    def dial(self, address: Address, seconds: float) -> Deferred[End]:
+        return dial(self.reactor, address, seconds, source=self.control.local.host)
