@@ -129,3 +129,23 @@ def test_addresses_are_told_plainly() -> None:
     assert address(IPv6Address("TCP", "2001:db8::1", 21)) == Address("2001:db8::1", 21)
     assert address(IPv6Address("TCP", "::ffff:192.0.2.7", 21)) == Address("192.0.2.7", 21)
     assert address(UNIXAddress(None)) == Address("", 0)
+
+
+def test_what_a_peer_has_taken_is_asked_of_the_kernel() -> None:
+    """Here by hand: a transport has a real socket, whose peer reads."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        far, _ = listener.accept()
+    with ours, far:
+        wire = Wire()
+        wire.transport.getHandle = lambda: ours  # type: ignore[method-assign]
+        before = wire.end.taken
+        ours.sendall(b"twelve bytes")
+        assert far.recv(100) == b"twelve bytes"
+        assert wire.end.taken - before == 12
+        wire.goes()
+        assert wire.end.taken == 0
+
+
+def test_a_transport_without_a_socket_counts_nothing() -> None:
+    assert Wire().end.taken == 0

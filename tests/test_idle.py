@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 from twisted.internet.task import Clock
 
 from twisted_lb.config.settings import Group
@@ -16,6 +17,14 @@ class Moving:
 
     moved: float = 0.0
     stopped: list[str] = attrs.field(factory=list)
+    took: float | None = None
+    """When the next look finds that its peer took bytes."""
+    looks: int = 0
+
+    def look(self) -> None:
+        self.looks += 1
+        if self.took is not None:
+            self.moved, self.took = self.took, None
 
     def stop(self, word: str) -> None:
         self.stopped.append(word)
@@ -128,3 +137,53 @@ def test_looking_leaves_nothing_behind() -> None:
     watch.idle.stop()
     watch.idle.stop()
     assert not watch.clock.getDelayedCalls()
+
+
+# -- a peer that takes its time --------------------------------------------------------------------
+
+
+def test_a_channel_whose_peer_takes_bytes_is_not_stalled() -> None:
+    """Nothing comes for minutes while a slow reader lives off what is buffered."""
+    watch, session = Watch(), Watch().session(idle=None)
+    slow = Moving()
+    watch.idle.watch(session, slow, stall=30.0)
+    for _ in range(20):
+        watch.passes(29)
+        slow.took = watch.clock.seconds()
+    assert slow.stopped == []
+    watch.passes(40)
+    assert slow.stopped[0] == "idle"
+
+
+def test_a_session_whose_peer_takes_bytes_is_not_idle() -> None:
+    watch, session = Watch(), Watch().session()
+    slow = Moving()
+    watch.idle.watch(session, slow)
+    for _ in range(10):
+        watch.passes(55)
+        slow.took = watch.clock.seconds()
+    assert watch.ended == []
+
+
+def test_who_waits_for_long_is_looked_at_seldom() -> None:
+    """A hundred thousand sessions are swept each second: nearly all are passed over."""
+    watch = Watch()
+    patient, endless = Moving(), Moving()
+    watch.idle.watch(watch.session(idle=3600.0), patient)
+    watch.idle.watch(watch.session("t", idle=None), endless)
+    watch.passes(3000)
+    assert patient.looks <= 6
+    assert endless.looks <= 2
+
+
+def test_a_sweep_has_an_end_and_everybody_has_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions that came all at once are not looked at all at once: nobody else would be served."""
+    monkeypatch.setattr("twisted_lb.relay.idle.LOOKS_MOST", 10)
+    watch = Watch()
+    crowd = [Moving() for _ in range(30)]
+    for number, mover in enumerate(crowd):
+        watch.idle.watch(watch.session(str(number)), mover)
+    watch.passes(1)
+    assert sum(mover.looks for mover in crowd) == len(crowd) + 10
+    watch.passes(2)
+    assert {mover.looks for mover in crowd} == {2}

@@ -1,5 +1,7 @@
 """What a relay owes its two sides: every byte, the half-close, back-pressure, one ending."""
 
+import socket
+
 from twisted.internet.task import Clock
 
 from tests.fakes import Wire
@@ -126,6 +128,23 @@ def test_when_a_byte_last_moved_is_remembered() -> None:
     pair.server.says(b"x")
     pair.clock.advance(5)
     assert pair.joined.moved == 7
+
+
+def test_a_peer_that_takes_bytes_moves_and_one_that_does_not_does_not() -> None:
+    """Attack 11: a slow reader is told from one that never reads by what its kernel took."""
+    pair = Pair()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        peer, _ = listener.accept()
+    with ours, peer:
+        pair.client.transport.getHandle = lambda: ours  # type: ignore[method-assign]
+        pair.clock.advance(7)
+        ours.sendall(b"some bytes")
+        peer.recv(100)
+        pair.joined.look()
+        pair.clock.advance(5)
+        pair.joined.look()
+        assert pair.joined.moved == 7
 
 
 def test_a_data_channels_end_lets_what_came_before_it_on_control_go_first() -> None:

@@ -77,6 +77,9 @@ class Converse:
         for side in (Side.SERVER, Side.CLIENT):
             self._ends[side].give(_Ear(self, side))
 
+    def look(self) -> None:
+        """Lines are noted as they come; a client that takes its time over replies is idle."""
+
     def stop(self, word: Ending) -> None:
         """The session ends: let the machine say its last word."""
         self._event(self._machine.end, word)

@@ -7,6 +7,7 @@ reading. `give` hands the held bytes to a receiver, once and first, then everyth
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from typing import Protocol as Shape
 
@@ -26,6 +27,10 @@ KEEPALIVE_EVERY = 10
 """Seconds between them."""
 KEEPALIVE_MOST = 32_767
 """Seconds of silence that Linux takes for TCP_KEEPIDLE at most: nine hours."""
+
+
+_BYTES_ACKED = slice(120, 128)
+"""Where tcpi_bytes_acked stands in the tcp_info of Linux (4.1 and later): linux/tcp.h."""
 
 
 class Transport(Shape):
@@ -130,6 +135,16 @@ class End:
             receiver.eof()
         if self.lost:
             receiver.lost(self.eof)
+
+    @property
+    def taken(self) -> int:
+        """Bytes that the peer has acknowledged, under TLS those on the wire; 0 where no kernel
+        counts them, and once it is gone."""
+        handle = None if self.lost else self._line.transport.getHandle()
+        if not isinstance(handle, socket.socket) or handle.family == socket.AF_UNIX:
+            return 0
+        info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
+        return int.from_bytes(info[_BYTES_ACKED], sys.byteorder)
 
     # -- writing and ending -------------------------------------------------------------------
 

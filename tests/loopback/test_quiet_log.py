@@ -47,5 +47,5 @@ async def test_checks_write_nothing(servers: Servers, lines: list[str]) -> None:
     port = servers.serve(greeting=b"220 ready\r\n")
     lines.clear()
     for _ in range(5):
-        assert (await probed(Check(type="ftp", timeout=5.0), port)).ok
+        assert (await probed(Check(type="ftp", timeout=0.2), port)).ok
     assert lines == []

@@ -1,12 +1,18 @@
-"""Ends sessions of which nothing moves, and data channels that stall. One look a second at all.
+"""Ends sessions of which nothing moves, and data channels that stall.
 
 A session is idle when none of its channels moved a byte for its idle time: a control channel is
 never idle while its data channel works. A stalled data channel has a time of its own.
+
+A byte moves when it comes, and when a peer takes it: a slow reader lives off our buffers for
+minutes in which nothing comes. What comes is noted as it comes; what was taken is asked of the
+kernel, but only four times in the shortest of the times that are waited for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
+from math import inf
 from typing import Protocol
 
 import attrs
@@ -17,13 +23,18 @@ from ..session import Session
 from ..terms import Ending
 
 LOOK_EVERY = 1.0
-"""Seconds between two looks: how late an idle end may come."""
+"""Seconds between two sweeps: how late an idle end may come when nothing moves at all."""
+LOOKS_MOST = 5_000
+"""Sessions that are looked at in one sweep, some 40 ms of work; the others have their turn next."""
 
 
 class Mover(Protocol):
     """Something that moves bytes and remembers when it last did."""
 
     moved: float
+
+    def look(self) -> None:
+        """See whether a peer took bytes since the last look, and remember that as moving."""
 
     def stop(self, word: Ending) -> None:
         """End it with this word."""
@@ -32,10 +43,30 @@ class Mover(Protocol):
 @attrs.define(eq=False)
 class _Watched:
     session: Session
-    idle: float | None
     movers: dict[Mover, float | None]
     """Each with its own stall time, if it has one."""
     moved: float
+    """What those moved that are over."""
+    look: float = 0.0
+    """When it is to be looked at next."""
+
+    @property
+    def last(self) -> float:
+        """When anything of the session moved last."""
+        return max([self.moved, *(mover.moved for mover in self.movers)])
+
+    def patience(self) -> Iterator[tuple[float, float]]:
+        """What is waited for: since when, how long."""
+        if self.session.group.idle is not None:
+            yield self.last, self.session.group.idle
+        for mover, stall in self.movers.items():
+            if stall is not None:
+                yield mover.moved, stall
+
+    def next_look(self, now: float) -> float:
+        """When the first of them may be over, or a quarter of the shortest has passed."""
+        waits = [(max(0.0, since + seconds - now), seconds) for since, seconds in self.patience()]
+        return now + min((min(left, seconds / 4) for left, seconds in waits), default=inf)
 
 
 class Idle:
@@ -45,25 +76,27 @@ class Idle:
         self._clock = clock
         self._end = end
         self._watched: dict[str, _Watched] = {}
-        self._look = LoopingCall(self._look_at_all)
-        self._look.clock = clock
+        self._sweep = LoopingCall(self._look_at_all)
+        self._sweep.clock = clock
 
     def start(self) -> None:
         """Begin to look."""
-        self._look.start(LOOK_EVERY, now=False)
+        self._sweep.start(LOOK_EVERY, now=False)
 
     def stop(self) -> None:
         """Look no more."""
-        if self._look.running:
-            self._look.stop()
+        if self._sweep.running:
+            self._sweep.stop()
 
     def watch(self, session: Session, mover: Mover, stall: float | None = None) -> None:
         """A channel of this session moves bytes from now on."""
+        now = self._clock.seconds()
         watched = self._watched.get(session.id)
         if watched is None:
-            watched = _Watched(session, session.group.idle, {}, self._clock.seconds())
-            self._watched[session.id] = watched
+            watched = self._watched[session.id] = _Watched(session, {}, now)
+        mover.look()
         watched.movers[mover] = stall
+        watched.look = now
 
     def unwatch(self, session: Session, mover: Mover) -> None:
         """It moves no more; what it moved counts for its session."""
@@ -76,11 +109,18 @@ class Idle:
 
     def _look_at_all(self) -> None:
         now = self._clock.seconds()
-        for watched in list(self._watched.values()):
-            last = max([watched.moved, *(mover.moved for mover in watched.movers)])
-            if watched.idle is not None and now - last > watched.idle:
-                self._end(watched.session, "idle")
-                continue
-            for mover, stall in list(watched.movers.items()):
-                if stall is not None and now - mover.moved > stall:
-                    mover.stop("idle")
+        due = (each for each in self._watched.values() if each.look <= now)
+        for watched in list(islice(due, LOOKS_MOST)):
+            self._look_at(watched, now)
+
+    def _look_at(self, watched: _Watched, now: float) -> None:
+        for mover in watched.movers:
+            mover.look()
+        idle = watched.session.group.idle
+        if idle is not None and now - watched.last > idle:
+            self._end(watched.session, "idle")
+            return
+        for mover, stall in list(watched.movers.items()):
+            if stall is not None and now - mover.moved > stall:
+                mover.stop("idle")
+        watched.look = watched.next_look(now)

@@ -33,6 +33,7 @@ class Joined:
         "_living",
         "_on_end",
         "_server",
+        "_taken",
         "ending",
         "moved",
     )
@@ -48,7 +49,9 @@ class Joined:
     ) -> None:
         self.ending: Ending = ""
         self.moved = clock.seconds()
-        """When a byte came last, from either side."""
+        """When a byte came last from either side, or was seen to be taken by one."""
+        self._taken = 0
+        """Bytes that both peers had taken at the last look."""
         self._clock = clock
         self._eof_waits = eof_waits
         self._on_end = on_end
@@ -73,6 +76,13 @@ class Joined:
         """Give both Ends to the relay; bytes flow from here on."""
         self._client.source.give(self._client)
         self._server.source.give(self._server)
+
+    def look(self) -> None:
+        """A peer that took bytes since the last look has moved: a slow reader lives (attack 11)."""
+        taken = self._client.source.taken + self._server.source.taken
+        if taken != self._taken:
+            self._taken = taken
+            self.moved = self._clock.seconds()
 
     def stop(self, word: Ending) -> None:
         """End it now: both sides are reset, so that neither takes a part for the whole."""
