@@ -12,7 +12,19 @@ import pytest
 
 from twisted_lb.config.settings import Group, RoleRule
 from twisted_lb.errors import Ended
-from twisted_lb.session import Channel, Claim, Dial, Drop, Gone, Order, Orders, Session, Sessions
+from twisted_lb.session import (
+    Channel,
+    Claim,
+    Dial,
+    Drop,
+    Gone,
+    Order,
+    Orders,
+    Place,
+    Queue,
+    Session,
+    Sessions,
+)
 from twisted_lb.terms import ENDINGS, Key, Server
 
 OPAQUE = Group("mail", "pool", linger=60.0)
@@ -45,6 +57,7 @@ class Desk:
         self._group = group
         self._names: dict[Channel, str] = {}
         self._heard: list[str] = []
+        self.queued: list[str] = []
 
     # -- channels -----------------------------------------------------------------------------
 
@@ -125,8 +138,11 @@ class Desk:
     # -- orders -------------------------------------------------------------------------------
 
     def told(self, orders: Orders) -> None:
-        """Note what the table ordered."""
-        self._heard += map(self._word, orders)
+        """Note what the table ordered; who is told to queue stands in a list of its own."""
+        queue = [order for order in orders if isinstance(order, Queue)]
+        assert all(order.channel.place is Place.QUEUED for order in queue)
+        self.queued += (self._names[order.channel] for order in queue)
+        self._heard += (self._word(order) for order in orders if order not in queue)
 
     def heard(self) -> list[str]:
         """The orders since the last call."""

@@ -487,6 +487,22 @@ def test_who_queues_for_too_long_is_told_so() -> None:
     assert not pool.world.getDelayedCalls()
 
 
+def test_who_waited_for_the_pin_and_then_queues_waits_no_longer_than_a_queue_may_take() -> None:
+    """Channels that came at once, with a server that has not room for all of them."""
+    pool = Pooled("a", maxconn=2, timeout=BackendTimeout(queue=7.0))
+    first, second, third = pool.calls(), pool.calls(), pool.calls()
+    pool.world.advance(20.0)
+    pool.last.answers()
+    pool.last.answers()
+    assert (len(first.result), len(second.result), third.result) == (1, 1, [])
+    pool.world.advance(6.9)
+    assert third.result == []
+    pool.world.advance(0.1)
+    assert third.word == "too-slow"
+    pool.claims.left(third.seat, "too-slow")
+    assert not pool.world.getDelayedCalls()
+
+
 def test_a_new_session_does_not_take_the_room_that_living_ones_need() -> None:
     pool = Pooled("ab", maxconn=1)
     pool.calls("1")

@@ -32,6 +32,7 @@ from twisted_lb.session import (
     Gone,
     Orders,
     Place,
+    Queue,
     Session,
     Sessions,
     State,
@@ -123,6 +124,8 @@ class World(RuleBasedStateMachine):
                 assert channel not in self.dials
                 assert channel not in self.joined
                 self.dials[channel] = order.server
+            elif isinstance(order, Queue):
+                assert channel.place is Place.QUEUED
             elif isinstance(order, Drop):
                 del self.dials[channel]
             else:

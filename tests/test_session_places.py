@@ -55,6 +55,7 @@ class TestAServerAtItsMaxconn:
         desk.connected(first)
         assert desk.heard() == ["claim 1", "dial 2 a"]
         assert third.place is Place.QUEUED
+        assert desk.queued == ["3"]
 
     def test_lets_the_next_one_in_when_a_dial_is_refused(self) -> None:
         desk, (a, _) = Desk(), farm(maxconn=2)

@@ -22,7 +22,7 @@ from .errors import Ended
 from .facts import Note, ServerChanged
 from .hints import Hints
 from .reactors import Reactor
-from .session import Claim, Dial, Place, Stop
+from .session import Claim, Dial, Place, Queue, Stop
 from .terms import MORE, Address, More, Route, Server
 
 
@@ -89,13 +89,15 @@ class Reach:
                 return end
 
     async def _order(self, seat: Seat, errand: Errand) -> Claim | Dial | Stop:
-        waiting = seat.order()
-        if seat.channel.place is Place.QUEUED:
-            waiting.addTimeout(errand.backend.settings.timeout.queue, self._reactor)
-        try:
-            return await waiting  # type: ignore[return-value]  # Drop and Gone are never queued
-        except TimeoutError:
-            raise Ended("too-slow", "its server stayed at maxconn") from None
+        """What is to be done next; who queues for the server waits no longer than that may take."""
+        order = await seat.order()
+        if isinstance(order, Queue):
+            patience = errand.backend.settings.timeout.queue
+            try:
+                order = await seat.order().addTimeout(patience, self._reactor)
+            except TimeoutError:
+                raise Ended("too-slow", "its server stayed at maxconn") from None
+        return order  # type: ignore[return-value]  # Drop and Gone are never handed on
 
     async def _decide(self, seat: Seat, errand: Errand) -> End | None:
         """Try candidates until one answers. None: another order waits at the seat."""

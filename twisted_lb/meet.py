@@ -23,7 +23,7 @@ from .facts import Note
 from .protocols.actions import Side
 from .reactors import Reactor
 from .relay import Idle, Joined
-from .session import Session, Stop
+from .session import Queue, Session, Stop
 from .terms import Address, Ending
 from .ways import Awaited, Way
 
@@ -153,11 +153,12 @@ class Meeting:
     async def _seated(self) -> Seat:
         """A seat in the session, when its server has room for one more. Raises Ended."""
         seat = self._seat = self._circle.claims.join(self._circle.session, "data")
-        waiting = seat.order().addTimeout(self._circle.timeout, self._circle.reactor)
-        try:
-            order = await waiting
-        except TimeoutError:
-            raise Ended("too-slow", "the server stayed at maxconn") from None
+        order = await seat.order()
+        if isinstance(order, Queue):
+            try:
+                order = await seat.order().addTimeout(self._circle.timeout, self._circle.reactor)
+            except TimeoutError:
+                raise Ended("too-slow", "the server stayed at maxconn") from None
         if isinstance(order, Stop):
             raise Ended(order.word)
         seat.on_stop = self._stopped

@@ -1,7 +1,20 @@
 """The rules of a session: which connections are together, on which server, until when. Sans-I/O."""
 
 from .table import Sessions
-from .values import Channel, Claim, Dial, Drop, Gone, Order, Orders, Place, Session, State, Stop
+from .values import (
+    Channel,
+    Claim,
+    Dial,
+    Drop,
+    Gone,
+    Order,
+    Orders,
+    Place,
+    Queue,
+    Session,
+    State,
+    Stop,
+)
 
 __all__ = [
     "Channel",
@@ -12,6 +25,7 @@ __all__ = [
     "Order",
     "Orders",
     "Place",
+    "Queue",
     "Session",
     "Sessions",
     "State",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 
 from ..terms import Server
-from .values import Channel, Dial, Orders, Place, Session
+from .values import Channel, Dial, Orders, Place, Queue, Session
 
 
 class Places:
@@ -47,7 +47,7 @@ class Places:
         if server.full:
             channel.place = Place.QUEUED
             self._queued.setdefault(server, deque()).append(channel)
-            return []
+            return [Queue(channel)]
         self.move(channel, Place.DIALLING)
         return [Dial(channel, server)]
 

@@ -102,6 +102,13 @@ class Dial:
 
 
 @attrs.frozen
+class Queue:
+    """The session's server is at its maxconn: wait for the Dial that comes when it has room."""
+
+    channel: Channel
+
+
+@attrs.frozen
 class Drop:
     """The claimant's attempt no longer counts: give it up, try the next candidate."""
 
@@ -126,5 +133,5 @@ class Gone:
     """Where it was pinned."""
 
 
-Order = Claim | Dial | Drop | Stop | Gone
+Order = Claim | Dial | Queue | Drop | Stop | Gone
 Orders = list[Order]
