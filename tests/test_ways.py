@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from random import Random
 
+import attrs
 import pytest
+from twisted.internet.defer import Deferred
 
+from tests.circles import Heard, Round
 from tests.fakes import Wire, World
 from twisted_lb.ends import End
 from twisted_lb.errors import Ended
+from twisted_lb.meet import Meeting
 from twisted_lb.ports import PortRange
+from twisted_lb.protocols.actions import Side
 from twisted_lb.terms import Address
-from twisted_lb.ways import Nearby
+from twisted_lb.ways import Awaited, Nearby
 
 HOST, OURS = "198.51.100.1", "198.51.100.254"
 
@@ -68,3 +73,53 @@ def test_we_dial_from_the_address_that_the_control_connection_has() -> None:
     assert dialled.timeout == 5.0
     dialled.answers()
     assert [end.peer.host for end in came] == [HOST]
+
+
+class Counted:
+    """A way that its legs are handed to, and that is told of their end."""
+
+    def __init__(self) -> None:
+        self.coming: list[Deferred[End]] = []
+        self.parting: list[tuple[object, ...]] = []
+
+    def listen(self, seconds: float) -> tuple[Address, Awaited]:
+        raise AssertionError("nobody listens here")
+
+    def dial(self, address: Address, seconds: float) -> Deferred[End]:
+        self.coming.append(Deferred())
+        return self.coming[-1]
+
+    def parted(self, leg: End, word: str, from_client: int, from_server: int) -> None:
+        self.parting.append((leg, word, from_client, from_server))
+
+
+def meeting() -> tuple[Meeting, Counted, Wire, Wire]:
+    """Two legs that have come by ways of their own."""
+    round, way = Round(), Counted()
+    circle = attrs.evolve(round.circle, ways=dict.fromkeys(Side, way))
+    met = Meeting(1, circle, Heard())
+    legs = [Wire(), Wire()]
+    for side, wire in zip(Side, legs, strict=True):
+        met.dial(side, Address("127.0.0.1", 1024))
+        way.coming[-1].callback(wire.end)
+    return met, way, legs[0], legs[1]
+
+
+def test_a_way_is_told_when_its_legs_are_over_and_what_they_moved() -> None:
+    _, way, client, server = meeting()
+    client.says(b"up")
+    server.says(b"down!")
+    for wire in (client, server):
+        wire.goes()
+    assert way.parting == [(client.end, "done", 2, 5), (server.end, "done", 2, 5)]
+
+
+def test_a_way_is_told_of_a_leg_that_was_never_joined() -> None:
+    round, way = Round(), Counted()
+    met = Meeting(1, attrs.evolve(round.circle, ways=dict.fromkeys(Side, way)), Heard())
+    met.dial(Side.CLIENT, Address("127.0.0.1", 1024))
+    wire = Wire()
+    way.coming[0].callback(wire.end)
+    met.release()
+    assert wire.endings == ["abort"]
+    assert way.parting == [(wire.end, "client-left", 0, 0)]

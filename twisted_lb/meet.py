@@ -211,7 +211,12 @@ class Meeting:
         self._circle.idle.unwatch(self._circle.session, joined)
         assert self._seat is not None, "a server leg has a seat"
         self._circle.claims.left(self._seat, joined.ending)
+        self._part(joined.ending, joined.from_client, joined.from_server)
         self._told.transferred(self.number, joined)
+
+    def _part(self, word: Ending, from_client: int, from_server: int) -> None:
+        for side, leg in self._legs.items():
+            self._circle.ways[side].parted(leg, word, from_client, from_server)
 
     def _stopped(self, word: Ending) -> None:
         if self._joined is not None:
@@ -227,5 +232,6 @@ class Meeting:
             coming.cancel()
         for end in self._legs.values():
             end.abort()
+        self._part(word, 0, 0)
         if self._seat is not None:
             self._circle.claims.left(self._seat, word)

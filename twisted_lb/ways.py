@@ -17,7 +17,7 @@ from .dial import dial
 from .ends import End
 from .ports import DataListener, PortRange
 from .reactors import Reactor
-from .terms import Address
+from .terms import Address, Ending
 
 
 class Awaited(Protocol):
@@ -39,6 +39,9 @@ class Way(Protocol):
     def dial(self, address: Address, seconds: float) -> Deferred[End]:
         """Connect. Fails with Refused, or with Ended."""
 
+    def parted(self, leg: End, word: Ending, from_client: int, from_server: int) -> None:
+        """A leg that had come is over, after so many bytes each way; none when it never joined."""
+
 
 @attrs.frozen
 class Nearby:
@@ -59,3 +62,6 @@ class Nearby:
 
     def dial(self, address: Address, seconds: float) -> Deferred[End]:
         return dial(self.reactor, address, seconds, source=self.control.local.host)
+
+    def parted(self, leg: End, word: Ending, from_client: int, from_server: int) -> None:
+        """Nobody counts these connections by themselves: the transfer is what is told."""
