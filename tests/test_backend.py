@@ -15,7 +15,15 @@ from tests.fakes import Dialled, Wire, World
 from twisted_lb.backend import Errand, Judge, LiveBackend, Reach
 from twisted_lb.balance import Pool, policy
 from twisted_lb.claims import Claims, Seat
-from twisted_lb.config.settings import Backend, BackendTimeout, Eject, Group, ServerRule
+from twisted_lb.config.settings import (
+    Backend,
+    BackendTimeout,
+    BackendTls,
+    Eject,
+    Group,
+    ServerRule,
+)
+from twisted_lb.contexts import ServerTls
 from twisted_lb.ends import End, Tuning
 from twisted_lb.errors import Ended
 from twisted_lb.facts import Fact, ServerChanged
@@ -23,6 +31,10 @@ from twisted_lb.hints import Hints
 from twisted_lb.protocols.ftp.greeting import Greeting
 from twisted_lb.session import Sessions
 from twisted_lb.terms import Key, Route, Server
+from twisted_lb.tls import ClientContext, Identity, ServerContext
+
+from .certificates import Authority
+from .tlspeers import TlsPeer
 
 GROUP = Group("g", "pool", linger=60.0)
 PORT = 2121
@@ -100,7 +112,9 @@ class Pooled:
         return [(server.sessions, server.connections) for server in self.servers]
 
 
-def backend(names: str, maxconn: int | None = None, **rules: Any) -> LiveBackend:
+def backend(
+    names: str, maxconn: int | None = None, tls: ServerTls | None = None, **rules: Any
+) -> LiveBackend:
     """A backend whose candidates come in the order of their names."""
     servers = tuple(
         Server("pool", name, f"198.51.100.{number}", maxconn=maxconn)
@@ -109,7 +123,7 @@ def backend(names: str, maxconn: int | None = None, **rules: Any) -> LiveBackend
     configured = tuple(ServerRule(server.name, server.host) for server in servers)
     settings = Backend("pool", configured, balance="first", **rules)
     pool = Pool(servers, policy(settings, lambda count: 0))
-    return LiveBackend(settings, pool, dict(zip(servers, configured, strict=True)))
+    return LiveBackend(settings, pool, dict(zip(servers, configured, strict=True)), tls)
 
 
 # -- the claimant ----------------------------------------------------------------------------------
@@ -556,3 +570,93 @@ def test_every_wire_that_stands_is_somebody_s() -> None:
     owned = [caller.result[0] for caller in callers if isinstance(caller.result[0], End)]
     assert {wire.end for wire in wires} == set(owned)
     assert pool.standing[0] == (1, 2)
+
+
+# -- TLS -------------------------------------------------------------------------------------------
+
+AUTHORITY = Authority()
+TLS = ServerTls(ClientContext(AUTHORITY.pem), BackendTls("on", identity="front.example"))
+
+
+def showing(*names: str) -> ServerContext:
+    """A server whose certificate is for these names."""
+    pem = AUTHORITY.sign(*names)
+    return ServerContext(Identity.of(pem, pem, "server"))
+
+
+def test_a_server_is_known_before_it_hears_a_byte_of_ours() -> None:
+    """But for the PROXY header, which comes first and in clear, as its specification asks."""
+    pool = Pooled(tls=TLS)
+    caller = pool.calls(header=lambda rule, seat: b"PROXY\r\n", replay=b"replayed")
+    wire = pool.last.answers()
+    assert wire.heard.startswith(b"PROXY\r\n\x16\x03") and caller.result == []
+    peer = TlsPeer(wire, pool.world).serves(showing("front.example"), clear=7)
+    assert (peer.clear, peer.heard) == (b"PROXY\r\n", b"replayed")
+    assert caller.result == [wire.end]
+    assert wire.end.tls is not None and wire.end.tls.version == "TLSv1.3"
+    assert not pool.world.getDelayedCalls()
+
+
+def test_without_an_identity_the_servers_host_is_the_name() -> None:
+    pool = Pooled(tls=ServerTls(TLS.context, BackendTls("on")))
+    caller = pool.calls()
+    wire = pool.last.answers()
+    TlsPeer(wire, pool.world).serves(showing("198.51.100.1"))
+    assert caller.result == [wire.end]
+
+
+def test_a_server_of_another_name_is_passed_by_and_hears_nothing() -> None:
+    pool = Pooled("ab", tls=TLS)
+    caller = pool.calls(replay=b"secret")
+    wrong = pool.last.answers()
+    peer = TlsPeer(wrong, pool.world).serves(showing("other.example"))
+    assert (peer.heard, wrong.endings[0]) == (b"", "abort")
+    right = pool.last.answers()
+    TlsPeer(right, pool.world).serves(showing("front.example"))
+    assert pool.asked == ["a", "b"] and caller.result == [right.end]
+    assert pool.standing == [(0, 0), (1, 1)]
+
+
+def test_the_log_says_why_the_last_server_was_passed_by() -> None:
+    pool = Pooled("a", tls=TLS, eject=Eject(after=1))
+    caller = pool.calls()
+    TlsPeer(pool.last.answers(), pool.world).serves(showing("other.example"))
+    [ended] = caller.result
+    why = "identity-mismatch: its certificate is for other.example, not for front.example"
+    assert (ended.word, ended.detail) == ("no-server", f"pool/a: {why}")
+    assert pool.facts[0] == ServerChanged("pool/a", "ejected", why)
+
+
+def test_a_server_without_tls_is_passed_by() -> None:
+    pool = Pooled("a", tls=TLS)
+    caller = pool.calls()
+    wire = pool.last.answers()
+    wire.says(b"220 hello\r\n")
+    assert wire.endings == ["close"]
+    wire.goes()
+    [ended] = caller.result
+    assert ended.word == "no-server" and "tls-failed: TLS failed: " in ended.detail
+    assert not pool.world.getDelayedCalls()
+
+
+def test_a_server_that_shakes_no_hands_is_passed_by_at_the_deadline_of_connecting() -> None:
+    pool = Pooled("a", tls=TLS, timeout=BackendTimeout(connect=3.0))
+    caller = pool.calls()
+    pool.world.advance(2)
+    wire = pool.last.answers()
+    pool.world.advance(0.9)
+    assert caller.result == []
+    pool.world.advance(0.2)
+    [ended] = caller.result
+    assert ended.word == "no-server" and "too-slow" in ended.detail
+    assert wire.endings == ["abort"]
+    assert not pool.world.getDelayedCalls()
+
+
+def test_a_client_that_leaves_ends_the_handshake_too() -> None:
+    pool = Pooled("a", tls=TLS)
+    caller = pool.calls()
+    wire = pool.last.answers()
+    pool.goes(caller)
+    assert wire.endings == ["abort"]
+    assert not pool.world.getDelayedCalls()

@@ -44,6 +44,11 @@ from twisted_lb.config.tables import document_table
             'is read only with `balance = "first"`',
         ),
         (
+            BACKEND + 'tls.identity = "lb.example.com"' + FRONTEND,
+            "backend[pool].tls.identity",
+            'is read only with `mode = "on"`',
+        ),
+        (
             BACKEND + 'check.name = "lb.example.com"' + FRONTEND,
             "backend[pool].check.name",
             'is read only with `type = "tls"`',

@@ -105,12 +105,6 @@ def test_an_unknown_table_is_an_unknown_key_of_the_top() -> None:
     }
 
 
-def test_tls_towards_servers_is_said_to_come_later() -> None:
-    assert wrong(BACKEND + 'tls.mode = "on"\n' + FRONTEND) == {
-        "backend[pool].tls": "is not available in this version"
-    }
-
-
 @pytest.mark.parametrize(
     ("line", "path"),
     [
@@ -123,6 +117,12 @@ def test_modes_of_a_later_version_are_said_to_come_later(line: str, path: str) -
     messages = wrong(BACKEND + FRONTEND + line)
     assert list(messages) == [path]
     assert "is not available in this version" in messages[path]
+
+
+@pytest.mark.parametrize("mode", ["starttls", "match"])
+def test_tls_of_a_later_version_is_said_to_come_later(mode: str) -> None:
+    messages = wrong(BACKEND + f'tls.mode = "{mode}"' + FRONTEND)
+    assert "is not available in this version" in messages["backend[pool].tls.mode"]
 
 
 @pytest.mark.parametrize("kind", ["carried", "tls-session", "certificate"])

@@ -144,6 +144,22 @@ def test_a_check_has_what_its_type_needs(check: str, key: str, message: str) -> 
     assert wrong(text) == {f"backend[pool].check.{key}": message}
 
 
+def test_a_private_key_comes_with_its_certificate() -> None:
+    text = BACKEND + 'tls = { mode = "on", key = "key.pem" }' + FRONTEND
+    assert wrong(text) == {"backend[pool].tls.certificate": "is missing: whose key is in `key`?"}
+
+
+def test_ftp_is_not_spoken_with_servers_half_in_tls() -> None:
+    assert wrong(BACKEND + 'tls.mode = "on"' + FTP) == {
+        "frontend[ftp].backend": 'backend "pool" has `tls.mode = "on"`, and data connections of '
+        "ftp would go in clear: TLS for ftp is not in this version"
+    }
+
+
+def test_a_tls_check_asks_for_the_name_that_channels_ask_for() -> None:
+    assert wrong(BACKEND + 'check.type = "tls"\ntls.mode = "on"' + FRONTEND) == {}
+
+
 @pytest.mark.parametrize(
     "check",
     [

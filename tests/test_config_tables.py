@@ -46,6 +46,7 @@ def test_every_table_has_its_header() -> None:
         "[group.NAME.role.ROLE]",
         "[[backend]]",
         "[[backend.server]]",
+        "[backend.tls]",
         "[backend.check]",
         "[backend.eject]",
         "[backend.timeout]",
@@ -131,4 +132,4 @@ def test_a_walk_meets_every_table_with_its_path() -> None:
     assert met["group", "g", "role", "any"] is s.RoleRule
     assert met["backend", 0, "server", 0] is s.ServerRule
     assert met["limits",] is s.Limits
-    assert len(met) == 19
+    assert len(met) == 20

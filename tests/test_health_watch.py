@@ -8,12 +8,15 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from twisted_lb.config.settings import Backend, Check, ServerRule
+from twisted_lb.config.settings import Backend, BackendTls, Check, ServerRule
+from twisted_lb.contexts import server_tls
 from twisted_lb.facts import Announced, CertificateExpiring, Fact, ServerChanged
 from twisted_lb.health.agent import parse
 from twisted_lb.health.target import Outcome, Target
 from twisted_lb.health.watch import DAY, Subject, Watch, subjects
 from twisted_lb.terms import Server
+
+from .certificates import Authority, written
 
 CHECK = Check(interval=10.0, fast_interval=1.0, rise=2, fall=3)
 GOOD = Outcome(True, "connected")
@@ -207,10 +210,13 @@ class TestExpiry:
 class TestSubjects:
     SERVERS = (ServerRule("a", "10.0.0.1", weight=7), ServerRule("b", "b.example", send_proxy="v2"))
 
-    def made(self, check: Check, port: int | None = 21) -> tuple[Subject, ...]:
-        backend = Backend("pool", self.SERVERS, check=check)
+    def made(
+        self, check: Check, port: int | None = 21, tls: BackendTls | None = None
+    ) -> tuple[Subject, ...]:
+        backend = Backend("pool", self.SERVERS, check=check, tls=tls or BackendTls())
         live = {rule.name: Server("pool", rule.name, rule.host) for rule in self.SERVERS}
-        return subjects(backend, live, port)
+        self.tls = server_tls(backend)
+        return subjects(backend, live, port, self.tls)
 
     def test_each_server_is_asked_as_its_rule_says(self) -> None:
         a, b = self.made(Check())
@@ -239,6 +245,18 @@ class TestSubjects:
         front = self.made(Check(type="tls", name="front.example"))
         assert {s.target.name for s in front} == {"front.example"}
         assert front[0].target.context is front[1].target.context
+
+    def test_without_a_name_or_authorities_of_its_own_a_check_asks_as_channels_do(
+        self, tmp_path: Path
+    ) -> None:
+        ca = written(Authority().pem, tmp_path / "ca.pem")
+        tls = BackendTls("on", identity="front.example", ca=ca)
+        a, _ = self.made(Check(type="tls"), tls=tls)
+        assert a.target.name == "front.example"
+        assert self.tls is not None and a.target.context is self.tls.context
+        a, _ = self.made(Check(type="tls", name="other.example", ca=ca), tls=tls)
+        assert a.target.name == "other.example"
+        assert self.tls is not None and a.target.context is not self.tls.context
 
     def test_a_file_without_authorities_is_an_error(self, tmp_path: Path) -> None:
         file = tmp_path / "ca.pem"

@@ -159,6 +159,17 @@ def made(written: Callable[[str], str], text: str = FRONTEND + BACKEND) -> Progr
 QUIET = '[log]\naccess = "off"\n'
 
 
+def test_a_certificate_that_cannot_be_used_ends_the_process_with_its_name(
+    written: Callable[[str], str], world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        made(written, BACKEND + 'tls = { mode = "on", ca = "/nowhere.pem" }' + FRONTEND)
+    assert end.value.code == 1
+    assert capsys.readouterr().err.endswith(
+        "lb.toml: backend[pool].tls: /nowhere.pem cannot be read: No such file or directory\n"
+    )
+
+
 def test_a_port_that_is_taken_ends_the_process_with_one_line(
     written: Callable[[str], str],
     world: World,

@@ -8,7 +8,7 @@ passed by.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -16,12 +16,14 @@ from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from .balance import Pool, accepted, fit, has_room, refused
 from .claims import Claims, Seat
 from .config.settings import Backend, ServerRule
+from .contexts import ServerTls
 from .dial import Refused, dial
 from .ends import DEFAULT_TUNING, End, Tuning
 from .errors import Ended
 from .facts import Note, ServerChanged
 from .hints import Hints
 from .reactors import Reactor
+from .secure import dial_tls
 from .session import Claim, Dial, Place, Queue, Stop
 from .terms import MORE, Address, More, Route, Server
 
@@ -48,6 +50,8 @@ class LiveBackend:
     pool: Pool
     rules: dict[Server, ServerRule]
     """What the configuration says of each server."""
+    tls: ServerTls | None = None
+    """How TLS is spoken with them; None: not at all."""
 
 
 @attrs.frozen
@@ -67,6 +71,10 @@ class Errand:
     tuning: Tuning = DEFAULT_TUNING
 
 
+_REFUSED: Final = ("no-server", "server-refused")
+"""The words that follow from a server's refusal, so that its reason belongs in the log."""
+
+
 class Reach:
     """Obeys a seat's orders until its server has answered."""
 
@@ -80,7 +88,8 @@ class Reach:
         while True:
             order = await self._order(seat, errand)
             if isinstance(order, Stop):
-                raise Ended(order.word, last_words=seat.told)
+                detail = seat.why if order.word in _REFUSED else ""
+                raise Ended(order.word, detail, seat.told)
             if isinstance(order, Claim):
                 end = await self._decide(seat, errand)
             else:
@@ -140,7 +149,7 @@ class Reach:
         except Refused as why:
             if refused(server, errand.backend.settings.eject, self._reactor.seconds()):
                 self._note(ServerChanged(str(server), "ejected", str(why)))
-            seat.told = why.said
+            seat.told, seat.why = why.said, f"{server}: {why}"
             self._claims.refused(seat)
             return None
         except CancelledError:
@@ -161,18 +170,37 @@ class Reach:
         host = server.addresses[0] if server.addresses else server.host
         target = Address(host, errand.route.port)
         seconds = errand.backend.settings.timeout.connect
+        until = self._reactor.seconds() + seconds
         end = await dial(self._reactor, target, seconds, tuning=errand.tuning)
-        first = errand.header(errand.backend.rules[server], seat) + errand.route.replay
-        if first:
-            end.write(first)
+        try:
+            await self._introduce(end, errand.backend.rules[server], seat, errand, until)
+        except BaseException:
+            end.abort()
+            raise
+        return end
+
+    async def _introduce(
+        self, end: End, rule: ServerRule, seat: Seat, errand: Errand, until: float
+    ) -> None:
+        """Say who comes, in clear as the PROXY protocol wants it; TLS; hear the greeting."""
+        header = errand.header(rule, seat)
+        if header:
+            end.write(header)
+        if errand.backend.tls is not None:
+            await self._secure(end, rule, errand.backend.tls, until)
+        if errand.route.replay:
+            end.write(errand.route.replay)
         judge = errand.judge()
         if judge is not None:
-            try:
-                await self._heard(end, judge, errand.greeting_timeout)
-            except BaseException:
-                end.abort()
-                raise
-        return end
+            await self._heard(end, judge, errand.greeting_timeout)
+
+    async def _secure(self, end: End, rule: ServerRule, tls: ServerTls, until: float) -> None:
+        """Know by TLS that this is the server before it hears a byte. Raises Refused."""
+        left = max(0.0, until - self._reactor.seconds())
+        try:
+            await dial_tls(end, tls.context, tls.settings.name_of(rule), left, self._reactor)
+        except Ended as why:
+            raise Refused(str(why)) from None
 
     async def _heard(self, end: End, judge: Judge, seconds: float) -> None:
         """Let the judge read what the server says first. Raises Refused."""

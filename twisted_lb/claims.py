@@ -21,7 +21,16 @@ from .terms import Ending, Key, Role, Server
 class Seat:
     """A channel's place at the table: its orders wait here until they are asked for."""
 
-    __slots__ = ("_attempt", "_orders", "_waiter", "channel", "interrupted", "on_stop", "told")
+    __slots__ = (
+        "_attempt",
+        "_orders",
+        "_waiter",
+        "channel",
+        "interrupted",
+        "on_stop",
+        "told",
+        "why",
+    )
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
@@ -31,6 +40,8 @@ class Seat:
         """The attempt under way was given up by order, not because the client left."""
         self.told = b""
         """What the last server said that refused it."""
+        self.why = ""
+        """Which one that was, and why, for the log."""
         self._orders: list[Order] = []  # one or two: a deque would be most of a seat's memory
         self._waiter: Deferred[Order] | None = None
         self._attempt: Deferred[End] | None = None

@@ -21,6 +21,7 @@ from .balance import Pool, policy
 from .claims import Claims
 from .config.settings import Backend, Frontend, Settings
 from .connection import Parts, Spoken, Story, carry
+from .contexts import server_tls
 from .ends import End, address
 from .facts import Announced, ConnectionEnded, Note, ServerChanged
 from .health.names import Names
@@ -184,7 +185,7 @@ class Balancer(MultiService):
             by_name = {server.name: server for server in live.pool.servers}
             ports = self.settings.dialled(live.settings.name) - {0}
             port = ports.pop() if len(ports) == 1 else None
-            watch.attend(subjects(live.settings, by_name, port), choose)
+            watch.attend(subjects(live.settings, by_name, port, live.tls), choose)
         watch.setServiceParent(self)
         named = [(s, live.settings.resolve) for live in self.backends.values() for s in live.rules]
         Names(self._reactor, named, self._note).setServiceParent(self)
@@ -265,6 +266,7 @@ def live_backend(backend: Backend, plugins: Added) -> LiveBackend:
         backend,
         Pool(servers, policy(backend, choose, plugins.policies), backend.slow_start),
         dict(zip(servers, backend.servers, strict=True)),
+        server_tls(backend),
     )
 
 
@@ -278,6 +280,6 @@ def balancer(
 
     `note` hears every fact (`twisted_lb.facts`) of what happens; `plugins` are objects that provide
     interfaces of `twisted_lb.interfaces`. Nothing is read from the network before the start. Raises
-    OSError or ValueError when a file that a check needs cannot be used, PluginError.
+    OSError or ValueError when a file that TLS or a check needs cannot be used, PluginError.
     """
     return Balancer(settings, reactor, note, added(plugins))

@@ -22,6 +22,7 @@ from .config.advice import advice
 from .config.dump import dump
 from .config.load import files, load, names
 from .config.settings import Log, Settings
+from .contexts import faults
 from .errors import ConfigurationError, Problem
 from .listeners import CannotListen
 from .observe import Counters, JsonLines, Output, fanout, open_log
@@ -83,13 +84,14 @@ def read(path: str, plugins: Added) -> Settings:
 
 
 def unreachable(settings: Settings) -> tuple[Problem, ...]:
-    """Files that the configuration names and nobody can read, host names that do not resolve."""
+    """Files that the configuration names and nobody can use, host names that do not resolve."""
     problems = []
     for key, name in files(settings):
         try:
             Path(name).read_bytes()
         except OSError as error:
             problems.append(Problem(key, f"{name} cannot be read: {error.strerror}"))
+    problems += faults(settings)
     for key, name in names(settings):
         try:
             socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -107,6 +109,8 @@ def fail(message: str) -> NoReturn:
 def makeService(options: Options) -> IService:
     """The balancer for twistd: with its access log, and with signals of its own."""
     settings = options.settings
+    if problems := faults(settings):
+        fail(str(ConfigurationError(options["config"], problems)))
     raise_descriptors()
     note = fanout(JsonLines(access_log(settings.log), time.time), Counters())
     with ends_the_process(PluginError):

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from .document import WrittenFrontend
-from .settings import Backend, Check, FtpRules, ProxyIn
+from .settings import Backend, BackendTls, Check, FtpRules, ProxyIn
 
 
 @attrs.frozen(eq=False)
@@ -69,6 +69,13 @@ ONLY: Final = (
         "balance",
         lambda backend: backend.balance == "first",
         'is read only with `balance = "first"`',
+    ),
+    Only(
+        BackendTls,
+        ("ca", "identity", "certificate", "key", "alpn", "minimum"),
+        "mode",
+        lambda tls: tls.mode == "on",
+        'is read only with `mode = "on"`',
     ),
     Only(
         Check,

@@ -14,7 +14,7 @@ import attrs
 from ..errors import Problem
 from .document import PRESETS, Document
 from .locate import Lines, Path
-from .tables import LATER, Field, Nested, Plugins, Table, document_table
+from .tables import Field, Nested, Plugins, Table, document_table
 from .values import Refused, Value, describe, did_you_mean, quote
 
 
@@ -165,8 +165,6 @@ class _Reader:
 
     def _unknown(self, table: Table, key: str) -> str:
         """The message for a key that this table does not have."""
-        if key in LATER.get(table.cls, ()):
-            return "is not available in this version"
         homes = [other.title or "the top" for other in self._root if key in other.keys]
         home = f"it belongs into {' or '.join(homes)}" if homes else ""
         hints = [hint for hint in (did_you_mean(key, table.keys), home) if hint]

@@ -85,12 +85,13 @@ def checks_can_run(meaning: Meaning) -> Iterator[Complaint]:
     """A check has all that its type needs."""
     for index, backend in enumerate(meaning.document.backends):
         path: Path = ("backend", index, "check")
-        for key, message in _check_lacks(backend.check):
-            yield Complaint((*path, key), message, ((*path, "type"), (*path, "user")))
+        tls: Path = ("backend", index, "tls")
+        for key, message in _check_lacks(backend.check, named=backend.tls.mode == "on"):
+            yield Complaint((*path, key), message, ((*path, "type"), (*path, "user"), tls))
 
 
-def _check_lacks(check: Check) -> Iterator[tuple[str, str]]:
-    if check.type == "tls" and not check.name:
+def _check_lacks(check: Check, named: bool) -> Iterator[tuple[str, str]]:
+    if check.type == "tls" and not check.name and not named:
         yield "name", 'is missing: the name that certificates must carry, as "lb.example.com"'
     if check.type == "agent" and check.port is None:
         yield "port", "is missing: an agent answers on a port of its own"
@@ -100,6 +101,26 @@ def _check_lacks(check: Check) -> Iterator[tuple[str, str]]:
         yield "password_file", "is missing: passwords stand in files, not here"
     if check.type == "ftp" and check.password_file and not check.user:
         yield "user", "is missing: whose password is in `password_file`?"
+
+
+def servers_are_shown_whole_identities(meaning: Meaning) -> Iterator[Complaint]:
+    """A private key is of use only with its certificate."""
+    for index, backend in enumerate(meaning.document.backends):
+        if backend.tls.key and not backend.tls.certificate:
+            path: Path = ("backend", index, "tls", "certificate")
+            yield Complaint(path, "is missing: whose key is in `key`?")
+
+
+def ftp_servers_speak_in_clear(meaning: Meaning) -> Iterator[Complaint]:
+    """TLS on the control connection alone would leave the data connections in clear."""
+    for member in meaning.members:
+        backend = meaning.settings.backends.get(member.group.backend)
+        if member.frontend.protocol == "ftp" and backend and backend.tls.mode != "off":
+            message = (
+                f"backend {quote(backend.name)} has `tls.mode = {quote(backend.tls.mode)}`, and "
+                "data connections of ftp would go in clear: TLS for ftp is not in this version"
+            )
+            yield Complaint((*member.path, "backend"), message)
 
 
 def idle_times_are_read(meaning: Meaning) -> Iterator[Complaint]:
@@ -122,4 +143,6 @@ RULES: Final[tuple[Rule, ...]] = (
     data_headers_are_wanted,
     idle_times_are_read,
     checks_can_run,
+    servers_are_shown_whole_identities,
+    ftp_servers_speak_in_clear,
 )

@@ -16,6 +16,8 @@ import attrs
 from ..terms import Address, Role
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
+"""1.0 and 1.1 are retired (RFC 8996); peers of long ago speak nothing else."""
 Balance = str
 """round-robin | least-sessions | least-connections | source-hash | random-two | first | plugin's"""
 
@@ -239,9 +241,9 @@ class Check:
     port: int | None = None
     """None: the port that channels of this backend dial; needed when they dial several."""
     name: str = ""
-    """tls: the name that the certificate must carry."""
+    """tls: the name that the certificate must carry; empty: as the backend's `tls` says."""
     ca: str = ""
-    """tls: a file of trusted certificates; empty: the platform's."""
+    """tls: a file of trusted certificates; empty: as the backend's `tls` says."""
     expiry_warning: float = 14 * 86400.0
     """tls: warn when the certificate ends within so long."""
     user: str = ""
@@ -274,11 +276,34 @@ class ServerRule:
 
 
 @attrs.frozen
+class BackendTls:
+    """TLS toward servers. Who is there is known before a byte of a client's is sent."""
+
+    mode: Literal["off", "on"] = "off"
+    ca: str = ""
+    """A file of trusted certificates; empty: the platform's."""
+    identity: str = ""
+    """The name that certificates must carry, by SNI and in the certificate; empty: the server's
+    `host`."""
+    certificate: str = ""
+    """A file: what is shown to a server that asks for a client's certificate; empty: nothing."""
+    key: str = ""
+    """A file: the certificate's private key; empty: it stands in the certificate's file."""
+    alpn: tuple[str, ...] = ()
+    """Protocols that are offered; empty: the extension is not sent."""
+    minimum: TlsVersion = "1.2"
+
+    def name_of(self, server: ServerRule) -> str:
+        """The name that this server's certificate must carry."""
+        return self.identity or server.host
+
+
+@attrs.frozen
 class BackendTimeout:
     """Deadlines toward servers."""
 
     connect: float = 5.0
-    """One attempt on one server."""
+    """One attempt on one server, its TLS handshake included."""
     queue: float = 10.0
     """How long a late channel waits for a server that is at its maxconn."""
 
@@ -294,6 +319,7 @@ class Backend:
     """balance `first` only: when new sessions return to a primary that came back."""
     on_down: Literal["end", "keep"] | None = None
     """What a check that says down does to living sessions; None: `end` for ftp, else `keep`."""
+    tls: BackendTls = BackendTls()
     check: Check = Check()
     eject: Eject = Eject()
     slow_start: float = 0.0

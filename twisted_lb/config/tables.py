@@ -36,9 +36,6 @@ KEY_KINDS: Final = ("connection", "source", "proxy", "sni", "local-port")
 PROTOCOLS: Final = ("opaque", "terminal", "ftp")
 CHECKS: Final = ("off", "tcp", "tls", "ftp", "agent")
 
-LATER: Final[dict[type, frozenset[str]]] = {s.Backend: frozenset({"tls"})}
-"""Keys of tables that a later version will know."""
-
 
 @attrs.frozen
 class Plugins:
@@ -166,6 +163,12 @@ KINDS: Final[_Kinds] = {
     (WrittenFrontend, "server_port"): at.SERVER_PORT,
     (WrittenFrontend, "startups"): v.either(STARTUPS, v.word("unlimited")),
     (WrittenFrontend, "user_timeout"): v.either(_DURATION, v.word("kernel")),
+    (s.BackendTls, "mode"): v.choice("off", "on", later={"starttls", "match"}),
+    (s.BackendTls, "ca"): v.FILE,
+    (s.BackendTls, "identity"): at.HOST,
+    (s.BackendTls, "certificate"): v.FILE,
+    (s.BackendTls, "key"): v.FILE,
+    (s.BackendTls, "alpn"): v.several(at.ALPN),
     (s.Check, "type"): v.choice(*CHECKS),
     (s.Check, "port"): v.either(at.PORT, v.word("auto")),
     (s.Check, "name"): at.HOST,

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..balance import Choose
 from ..config.settings import Backend, Check, ServerRule
+from ..contexts import ServerTls
 from ..facts import Announced, CertificateExpiring, Note, ServerChanged
 from ..terms import Server
 from ..tls import ClientContext
@@ -42,11 +43,15 @@ class Subject:
 
 
 def subjects(
-    backend: Backend, servers: Mapping[str, Server], port: int | None
+    backend: Backend,
+    servers: Mapping[str, Server],
+    port: int | None,
+    tls: ServerTls | None = None,
 ) -> tuple[Subject, ...]:
     """The backend's servers as subjects; `port` is what its channels dial, when that is one.
 
-    Reads the check's files. Raises OSError, ValueError.
+    A tls check asks as channels do (`tls`) where it has no name or authorities of its own. Reads
+    the check's files. Raises OSError, ValueError.
     """
     check = backend.check
     if check.type == "off":
@@ -54,18 +59,21 @@ def subjects(
     where = check.port or port
     if where is None:
         raise ValueError(f"backend {backend.name}: its channels dial several ports, check which?")
-    context = _context(check) if check.type == "tls" else None
+    context = _context(check, tls) if check.type == "tls" else None
     password = Path(check.password_file).read_text().strip("\r\n") if check.password_file else ""
 
     def subject(rule: ServerRule) -> Subject:
-        target = Target(check, where, rule.send_proxy, check.name or rule.host, context, password)
+        name = check.name or backend.tls.name_of(rule)
+        target = Target(check, where, rule.send_proxy, name, context, password)
         return Subject(servers[rule.name], target, rule.weight)
 
     return tuple(subject(rule) for rule in backend.servers)
 
 
-def _context(check: Check) -> ClientContext:
-    return ClientContext(Path(check.ca).read_bytes() if check.ca else None)
+def _context(check: Check, tls: ServerTls | None) -> ClientContext:
+    if check.ca or tls is None:
+        return ClientContext(Path(check.ca).read_bytes() if check.ca else None)
+    return tls.context
 
 
 @attrs.define(eq=False)

@@ -1,0 +1,75 @@
+"""TLS settings → what handshakes need: reads certificates and keys, once, at the start.
+
+Whatever is wrong with a file is a Problem that names the file and the key that names it; `--check`
+tells all of them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import attrs
+
+from .config.settings import Backend, BackendTls, Settings
+from .errors import Problem
+from .tls import ClientContext, Identity
+
+
+@attrs.frozen(eq=False)
+class ServerTls:
+    """How the servers of one backend are spoken to."""
+
+    context: ClientContext
+    settings: BackendTls
+
+
+def server_tls(backend: Backend) -> ServerTls | None:
+    """What dialling this backend's servers needs; None without TLS. Raises OSError, ValueError."""
+    tls = backend.tls
+    if tls.mode == "off":
+        return None
+    return ServerTls(
+        ClientContext(
+            _read_authorities(tls.ca) if tls.ca else None,
+            identity=Identity.read(tls.certificate, tls.key or tls.certificate)
+            if tls.certificate
+            else None,
+            alpn=tls.alpn,
+            minimum=tls.minimum,
+        ),
+        tls,
+    )
+
+
+def _read_authorities(file: str) -> bytes:
+    """The authorities in a file, tried. Raises OSError, ValueError that names the file."""
+    pem = Path(file).read_bytes()
+    try:
+        ClientContext(pem)
+    except ValueError as why:
+        raise ValueError(f"{file}: no certificates in PEM form: {why}") from None
+    return pem
+
+
+# -- for --check -----------------------------------------------------------------------------------
+
+
+def faults(settings: Settings) -> tuple[Problem, ...]:
+    """Everything that is wrong with the certificates and keys that the settings name."""
+    return tuple(_faults(settings))
+
+
+def _faults(settings: Settings) -> Iterator[Problem]:
+    for backend in settings.backends.values():
+        yield from _tried(f"backend[{backend.name}].tls", partial(server_tls, backend))
+
+
+def _tried(path: str, build: Callable[[], object]) -> Iterator[Problem]:
+    try:
+        build()
+    except OSError as why:
+        yield Problem(path, f"{why.filename} cannot be read: {why.strerror}")
+    except ValueError as why:
+        yield Problem(path, str(why))
