@@ -6,7 +6,7 @@ import pytest
 
 from tests.ftptalk import fresh, greeted, logged_in, moving, passive
 from tests.script import play
-from twisted_lb.protocols.actions import Side
+from twisted_lb.protocols.actions import Finish, Send, Side
 
 
 def test_a_command_waits_for_the_greeting() -> None:
@@ -325,6 +325,48 @@ def test_unknown_commands_of_ours_count_alike() -> None:
         """
         C: \\0\\r\\n\\0\\r\\nUSER joe   -> C: 501 Syntax error: forbidden byte in the line.
                             -> C: 501 Syntax error: forbidden byte in the line.
+                            -> tell attack unknown-commands
+                            -> C: 421 Protocol error, closing control connection.
+                            -> finish wire-error
+        """,
+    )
+
+
+@pytest.mark.parametrize("line", [b"", b"x" * 9000, b"AUTH TLS", b"PORT 1", b"EPRT", b"PASV 1"])
+def test_commands_that_are_refused_for_ever_end_the_connection(line: bytes) -> None:
+    """Attack 25: a line of two bytes costs us as much as a long one."""
+    machine = logged_in()
+    machine.received(Side.CLIENT, (line + b"\r\n") * 99, 0.0)
+    *before, finish = machine.received(Side.CLIENT, (line + b"\r\n") * 100, 0.0)
+    assert finish == Finish("wire-error")
+    assert sum(action.data.count(b"\n") for action in before if isinstance(action, Send)) == 2
+
+
+@pytest.mark.parametrize(
+    ("said", "answered"),
+    [
+        ("C: CWD /", "S: 550 no"),
+        ("C: LIST", "S: 425 no"),
+        ("C: PASV", "S: 421 no"),
+        ("C: USER joe", "S: 331 who?"),
+    ],
+)
+def test_only_a_row_of_refused_commands_ends_a_connection(said: str, answered: str) -> None:
+    machine = logged_in(refused_commands=3)
+    for _ in range(3):
+        asked = [machine.received(Side.CLIENT, b"PROT P\r\n", 0.0) for _ in range(2)]
+        assert not any(isinstance(action, Finish) for actions in asked for action in actions)
+        machine.received(Side.CLIENT, said[3:].encode() + b"\r\n", 0.0)
+        machine.received(Side.SERVER, answered[3:].encode() + b"\r\n", 0.0)
+
+
+def test_commands_that_the_server_does_not_know_count_among_the_refused() -> None:
+    play(
+        logged_in(refused_commands=2),
+        """
+        C: FISH             -> S: FISH
+        S: 500 what?        -> C: 500 what?
+        C: PBSZ 0           -> C: 503 AUTH comes first.
                             -> tell attack unknown-commands
                             -> C: 421 Protocol error, closing control connection.
                             -> finish wire-error

@@ -55,3 +55,12 @@ def test_unknown_commands_count_until_the_login() -> None:
     state.misunderstood()
     state.answered(b"FISH", "", 500)
     assert state.unknown == 3
+
+
+def test_refused_commands_count_until_one_is_understood() -> None:
+    """Attack 25."""
+    state = login((b"USER", "joe", 230), (b"FISH", "", 500), (b"CAKE", "", 502))
+    state.misunderstood()
+    assert state.refused == 3
+    state.answered(b"CWD", "", 550)
+    assert state.refused == 0

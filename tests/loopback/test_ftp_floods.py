@@ -170,7 +170,7 @@ class TestClients:
     async def test_answers_of_ours_that_nobody_reads_are_not_collected(
         self, ftp_site: FtpSite, line: bytes
     ) -> None:
-        client, _ = await session(ftp_site)
+        client, _ = await session(ftp_site, refused_commands=10**9)
         client.transport.pauseProducing()
         pour = Pour(client, line, 100 * MEGABYTE)
         await stalls(ftp_site, pour)
@@ -179,6 +179,18 @@ class TestClients:
         client.transport.resumeProducing()
         client.resets()
         await ftp_site.until(lambda: not ftp_site.balancer.stories)
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_flood_of_empty_lines_ends_the_session_with_421(
+        self, ftp_site: FtpSite
+    ) -> None:
+        """Attack 25."""
+        client, _ = await session(ftp_site)
+        client.says(b"\r\n" * 30_000)
+        await client.until(lambda talk: bool(talk.ended))
+        assert client.heard.count(b"\r\n500 ") == 100
+        assert client.rest.endswith(b"421 Protocol error, closing control connection.\r\n")
+        assert ftp_site.endings(ConnectionEnded) == ["wire-error"]
 
     @pytest.mark.parametrize("verb", ["EPSV", "EPRT"])
     @pytest_twisted.ensureDeferred

@@ -167,6 +167,9 @@ class FtpRules:
     """How long a server may take for its 220."""
     unknown_commands: int = 10
     """That many unknown commands before login end the connection (attack 4)."""
+    refused_commands: int = 100
+    """So do that many in a row, at any time, of which nothing came: a line costs us more than it
+    costs its sender (attack 25)."""
     features: Features = Features()
     failed_logins: LoginRules = LoginRules()
     sticky: tuple[Literal["source"], ...] = ()

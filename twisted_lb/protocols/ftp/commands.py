@@ -52,7 +52,7 @@ class Commands:
         """Take lines as long as it is their turn."""
         state = self._state
         while not state.over:
-            self._mind_the_unknown()
+            self._mind_the_useless()
             if self._next is None:
                 item = self._reader.next()
                 if item is MORE:
@@ -76,13 +76,13 @@ class Commands:
         elif not known(item.verb):
             self._misunderstood(b"500 Syntax error: no command.")
         elif item.verb in REFUSED:
-            self._state.answer(REFUSED[item.verb])
+            self._refuse(REFUSED[item.verb])
         elif item.verb in self._dropped:
-            self._state.answer(b"502 %s is not available here." % item.verb)
+            self._refuse(b"502 %s is not available here." % item.verb)
         elif item.verb in ANNOUNCEMENTS:
             self._announce(item)
         elif item.verb == b"PASS" and self._guesses(now):
-            self._state.answer(b"530 Login incorrect.")
+            self._refuse(b"530 Login incorrect.")
         else:
             self._pass_on(item, now)
 
@@ -90,6 +90,7 @@ class Commands:
         state, verb = self._state, command.verb
         state.out.line(Side.SERVER, command.line)
         if verb in TRANSFERS:
+            state.login.refused = 0
             state.transfer(verb, command.argument, now)
             return
         argument = b"" if verb in SECRET else command.argument
@@ -107,28 +108,34 @@ class Commands:
     def _announce(self, command: Command) -> None:
         state = self._state
         if not state.login.done:  # no port is opened for a stranger (attack 19)
-            state.answer(b"530 Log in with USER and PASS first.")
+            self._refuse(b"530 Log in with USER and PASS first.")
             return
         wish = read(command, state.about)
         if isinstance(wish, Refused):
             if wish.bounce:
                 self._attack("bounce")
-            state.answer(wish.reply)
+            self._refuse(wish.reply)
         elif wish.only_epsv:
             state.only_epsv = True
             state.answer(b"200 EPSV ALL accepted.")
         elif state.only_epsv and command.verb != b"EPSV":
-            state.answer(b"503 Only EPSV after EPSV ALL.")
+            self._refuse(b"503 Only EPSV after EPSV ALL.")
         else:
+            state.login.refused = 0
             self._announcer.begin(command.verb, wish)
 
     def _misunderstood(self, reply: bytes) -> None:
         self._state.answer(reply)
         self._state.login.misunderstood()
 
-    def _mind_the_unknown(self) -> None:
-        """Whoever has said too many unknown things before a login is no FTP client (attack 4)."""
-        if self._state.login.unknown >= self._state.about.rules.unknown_commands:
+    def _refuse(self, reply: bytes) -> None:
+        self._state.answer(reply)
+        self._state.login.refused += 1
+
+    def _mind_the_useless(self) -> None:
+        """Whoever has said too much that nobody understands is no FTP client (attacks 4, 25)."""
+        login, rules = self._state.login, self._state.about.rules
+        if login.unknown >= rules.unknown_commands or login.refused >= rules.refused_commands:
             self._attack("unknown-commands")
             raise WireError("too many unknown commands")
 
