@@ -92,13 +92,19 @@ class TestThePrincipalEnds:
         desk.wait(10)
         assert desk.heard() == ["stop 2 client-left", "stop 3 client-left", "gone client-left a"]
 
-    @pytest.mark.parametrize("word", ["server-down", "server-closed", "internal-error"])
+    @pytest.mark.parametrize("word", ["server-down", "server-closed"])
     def test_because_its_server_was_lost_and_all_end_at_once(self, word: str) -> None:
         """Server B is killed: the three channels of its sessions end, none is left hanging."""
         a, _ = farm()
         desk, session = self.gateway(a, "data", "notification")
         desk.left(session.first, word)
         assert desk.heard() == ["stop 2 server-down", "stop 3 server-down", "gone server-down a"]
+
+    def test_by_a_fault_of_ours_and_the_server_is_not_blamed_for_it(self) -> None:
+        a, _ = farm()
+        desk, session = self.gateway(a, "data")
+        desk.left(session.first, "internal-error")
+        assert desk.heard() == ["stop 2 internal-error", "gone internal-error a"]
 
     def test_and_what_had_not_joined_yet_ends_with_it(self) -> None:
         desk, (a, _) = Desk(GATEWAY), farm(maxconn=2)

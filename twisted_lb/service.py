@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from random import SystemRandom
+from typing import get_args
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks
@@ -22,6 +23,7 @@ from .claims import Claims
 from .config.settings import Backend, Frontend, Settings
 from .connection import Parts, Spoken, Story, carry
 from .contexts import server_tls
+from .drains import Drains
 from .ends import End, address
 from .facts import Announced, ConnectionEnded, Note, ServerChanged
 from .health.names import Names
@@ -71,8 +73,9 @@ class Balancer(MultiService):
         self._count = 0
         self._idle = Idle(reactor, self.claims.end)
         self._reach = Reach(reactor, self.claims, note)
+        self._drains = Drains(reactor, lambda server: self.claims.evict(server, "drained"))
         self._emptied: Deferred[None] | None = None
-        self._patience = settings.limits.drain
+        self._hurried = False
 
         self._add_checks()
 
@@ -95,18 +98,39 @@ class Balancer(MultiService):
         return next(address(port.getHost()) for name, port in self.listening if name == frontend)
 
     def set_admin(self, server: Server, admin: Admin) -> None:
-        """Drain: no new sessions, living ones go on. Maintenance: neither new ones nor checks."""
+        """Drain: no new sessions; living ones go on, until the backend's `timeout.drain`.
+
+        Maintenance: the same without checks. Raises ValueError for another word.
+        """
+        if admin not in get_args(Admin):
+            raise ValueError(f"{admin!r}: a server is {', '.join(get_args(Admin))}")
         server.admin = admin
         self._note(ServerChanged(str(server), admin, "set by an operator"))
-        if admin != "ready":
-            self.claims.unavailable(server)
+        self._stands_as(server, admin)
+
+    def fail_back(self, backend: str) -> None:
+        """New sessions go to the primary again (`balance = "first"`, `failback = "manual"`).
+
+        Raises KeyError when there is no such backend, ValueError when it knows no primary.
+        """
+        if not self.backends[backend].pool.fail_back():
+            raise ValueError(f"backend {backend}: its policy knows no primary")
+        self._note(Announced("failed-back", backend))
 
     def _changed(self, server: Server, state: str, reason: str) -> None:
         """A check changed how the server stands."""
         if state == "down":
             self.claims.down(server, end=self._ends_sessions(server))
-        elif state in ("drain", "maintenance"):
+        else:
+            self._stands_as(server, state)
+
+    def _stands_as(self, server: Server, state: str) -> None:
+        """An operator or an agent has said how it stands."""
+        if state in ("drain", "maintenance"):
             self.claims.unavailable(server)
+            self._drains.begin(server, self.backends[server.backend].settings.timeout.drain)
+        elif state == "ready":
+            self._drains.forget(server)
 
     def _ends_sessions(self, server: Server) -> bool:
         """What a server that is down does to its living sessions: what its backend says."""
@@ -127,6 +151,7 @@ class Balancer(MultiService):
         """Listen, if that was not done yet, and run."""
         if not self.listening:
             self._listen()
+        self._hurried = False
         self._idle.start()
         super().startService()
 
@@ -137,25 +162,27 @@ class Balancer(MultiService):
             yield port.stopListening()
         self.listening.clear()
         self._note(Announced("draining", f"{len(self.stories)} connections"))
-        yield self._until_empty(self._patience)
-        self.claims.end_all("killed")
-        self._cut([story for story in self.stories if story.seat is None])
+        yield self._until_empty(0.0 if self._hurried else self.settings.limits.drain)
+        word = "killed" if self._hurried else "drained"
+        self.claims.end_all(word)
+        self._cut([story for story in self.stories if story.seat is None], word)
         yield self._until_empty(FLUSH)
-        self._cut(list(self.stories))
+        self._cut(list(self.stories), word)
         yield self._until_empty(FLUSH)
+        self._drains.stop()
         self._idle.stop()
         self.claims.stop()
         yield super().stopService()
         self._note(Announced("stopped"))
 
-    def _cut(self, stories: list[Story]) -> None:
+    def _cut(self, stories: list[Story], word: Ending) -> None:
         for story in stories:
-            story.ended("killed")
+            story.ended(word)
             story.cut()
 
     def end_now(self) -> None:
         """A stop under way waits no longer for sessions to end by themselves."""
-        self._patience = 0.0
+        self._hurried = True
         self._wait_no_more()
 
     def _wait_no_more(self) -> None:

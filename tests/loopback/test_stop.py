@@ -117,7 +117,7 @@ async def test_a_stop_waits_for_a_transfer_whose_control_connection_has_gone(
 
 
 @pytest_twisted.ensureDeferred
-async def test_at_the_deadline_the_rest_is_killed(site: Site) -> None:
+async def test_at_the_deadline_the_rest_is_drained(site: Site) -> None:
     site.start(patient(one_frontend(site.serve("127.0.0.2"), "127.0.0.2"), 0.2))
     client, server = await joined(site)
     began = reactor.seconds()
@@ -125,7 +125,7 @@ async def test_at_the_deadline_the_rest_is_killed(site: Site) -> None:
     assert 0.15 < reactor.seconds() - began < 3
     await client.ends("reset")
     await server.ends("reset")
-    assert site.endings(ConnectionEnded) == site.endings(SessionEnded) == ["killed"]
+    assert site.endings(ConnectionEnded) == site.endings(SessionEnded) == ["drained"]
 
 
 @pytest_twisted.ensureDeferred
@@ -158,7 +158,7 @@ async def test_lingering_sessions_do_not_hold_a_stop_up(site: Site) -> None:
     await site.until(lambda: not site.balancer.stories)
     assert site.endings(SessionEnded) == []
     await stops(site)
-    assert site.endings(SessionEnded) == ["killed"]
+    assert site.endings(SessionEnded) == ["drained"]
 
 
 @pytest_twisted.ensureDeferred

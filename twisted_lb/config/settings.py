@@ -309,6 +309,9 @@ class BackendTimeout:
     """One attempt on one server, its TLS handshake included."""
     queue: float = 10.0
     """How long a late channel waits for a server that is at its maxconn."""
+    drain: float | None = None
+    """How long living sessions may stay on a server that drains; None: to their own end. Terminals
+    stay for days, and nobody but an operator knows how long the work can wait."""
 
 
 @attrs.frozen

@@ -46,8 +46,8 @@ from .values import Channel, Claim, Drop, Gone, Orders, Place, Session, State, S
 ASKING: Final = (State.PINNING, State.RETURNING)
 """No channel has reached a server yet: one asks, the others wait."""
 
-LOST: Final = ("server-down", "server-closed", "internal-error")
-"""How a principal ends that had not finished: what it was for cannot go on."""
+LOST: Final = ("server-down", "server-closed")
+"""How a principal ends that lost its server: so did the others."""
 
 
 class Sessions:
@@ -223,8 +223,10 @@ class Sessions:
 
     def _principal_left(self, session: Session, word: Ending, now: float) -> Orders:
         """Rule 6. A server that is lost takes the others along; an orderly end lets them finish."""
-        if word in LOST or not session.channels or not session.group.grace:
-            return self.end(session, "server-down" if word in LOST else word, now)
+        if word in LOST:
+            return self.end(session, "server-down", now)
+        if word == "internal-error" or not session.channels or not session.group.grace:
+            return self.end(session, word, now)
         session.state, session.word = State.CLOSING, word
         self._deadlines.set(session, now + session.group.grace)
         orders: Orders = []
