@@ -189,8 +189,32 @@ def test_a_client_that_leaves_in_mid_transfer_is_waited_for_no_longer_than_the_g
         """
         closed client              -> alarm leave 7
         S: 110 MARK                -> C: 110 MARK
-        alarm leave                -> finish client-left
+        alarm leave                -> abort 1
+                                   -> finish client-left
         transferred 1 client-left 0 9  -> tell transfer joe RETR a 9 client-left 0
+        """,
+    )
+
+
+def test_what_a_client_still_reads_when_it_leaves_is_waited_for_within_the_same_grace() -> None:
+    """T5, T82: the server has said all, the last bytes are on their way to a slow reader."""
+    play(
+        moving(),
+        """
+        S: 226 done                -> C: 226 done
+        closed client              -> alarm leave 10
+        transferred 1 done 0 9     -> tell transfer joe RETR a 9 done 226
+                                   -> finish client-left
+        """,
+    )
+    play(
+        moving(),
+        """
+        S: 226 done                -> C: 226 done
+        closed client              -> alarm leave 10
+        alarm leave                -> abort 1
+                                   -> finish client-left
+        transferred 1 client-left 0 7  -> tell transfer joe RETR a 7 client-left 226
         """,
     )
 

@@ -100,8 +100,7 @@ async def test_a_stop_waits_for_a_transfer_whose_control_connection_has_gone(
     server.says(b"226 Done as far as I am concerned\r\n")
     await client.replies(226)
     client.closes()
-    await server.until(lambda talk: bool(talk.ended))
-    server.closes()
+    await client.gone()
     stopping = stops(ftp_site)
     await ftp_site.until(lambda: "draining" in told(ftp_site))
     near.says(b", whole")
@@ -110,6 +109,8 @@ async def test_a_stop_waits_for_a_transfer_whose_control_connection_has_gone(
     near.closes()
     await far.until(lambda talk: bool(talk.ended))
     far.closes()
+    await server.until(lambda talk: bool(talk.ended))
+    server.closes()
     began = reactor.seconds()
     await stopping
     assert reactor.seconds() - began < 5

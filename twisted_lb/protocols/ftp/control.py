@@ -35,7 +35,7 @@ REPLIES_MOST: Final = 131_072
 HELD_MOST: Final = 1_048_576
 """Bytes that wait although a pause was asked for: then the conversation ends."""
 LEAVE_ALARM: Final = "leave"
-"""The client will say no more; the answers it has asked for are waited for so long."""
+"""The client will say no more; what it has asked for, answers and bytes, is waited for so long."""
 
 _LAST_WORDS: Final[dict[Ending, bytes]] = {
     "drained": b"421 Going down for maintenance, closing control connection.",
@@ -102,6 +102,7 @@ class FtpControl:
     def alarm(self, name: str, now: float) -> Actions:
         """A deadline has come."""
         if name == LEAVE_ALARM:
+            self._state.channels.cut()
             self._finish("client-left", now)
         else:
             self._give_up()
@@ -142,12 +143,12 @@ class FtpControl:
 
     def _mind_the_ends(self, now: float) -> None:
         state, gone = self._state, self._closed
-        quiet = state.turns.quiet and self._commands.done
+        served = state.turns.quiet and self._commands.done and not state.channels.moving
         if Side.SERVER in gone and self._replies.done:
             parted = state.quit or state.last in _GOODBYES
             self._say_last(_SERVICE_GONE)
             self._finish("done" if parted else "server-closed", now)
-        elif Side.CLIENT in gone and quiet:
+        elif Side.CLIENT in gone and served:
             self._finish("done" if state.quit else "client-left", now)
         elif Side.CLIENT in gone and not self._leaving:
             self._leaving = True

@@ -274,6 +274,17 @@ class Channels:
             if transfer.reply or self._over:
                 self._tell(transfer, now)
 
+    @property
+    def moving(self) -> bool:
+        """Whether one is joined."""
+        return any(channel.joined for channel in self._living.values())
+
+    def cut(self) -> None:
+        """End what is joined now; it is told when it has ended."""
+        for channel in self._living.values():
+            if channel.joined:
+                self._out.do(Abort(channel.number))
+
     def finish(self, word: Ending, transfer: Transfer | None, now: float) -> None:
         """The conversation is over; `transfer` has no final reply yet. Joined channels go on."""
         self._over = True
