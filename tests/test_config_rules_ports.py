@@ -18,6 +18,8 @@ def two(one: str, other: str) -> str:
         ('"[::1]:80"', '"*:80"', "port 80 also belongs"),
         ('"0.0.0.0:80"', '"10.0.0.1:80"', "port 80 also belongs"),
         ('"[2001:db8::1]:80"', '"[2001:DB8:0::1]:80"', "port 80 also belongs"),
+        ('"0.0.0.0:80"', '"[::]:80"', "port 80 also belongs"),
+        ('"10.0.0.1:80"', '"[::]:80"', "port 80 also belongs"),
         ('"*:80-90"', '"*:85-99"', "ports 85-90 also belong"),
     ],
 )
@@ -34,8 +36,6 @@ def test_two_frontends_on_one_address_and_port_are_an_error(
     [
         ('"*:80"', '"*:81"'),
         ('"10.0.0.1:80"', '"10.0.0.2:80"'),
-        ('"0.0.0.0:80"', '"[::]:80"'),
-        ('"10.0.0.1:80"', '"[::]:80"'),
         ('"*:0"', '"*:0"'),
     ],
 )
@@ -111,7 +111,7 @@ def test_ranges_for_clients_and_for_servers_are_apart() -> None:
 
 
 def test_one_range_on_several_addresses_does_not_clash_with_itself() -> None:
-    text = BACKEND + FTP.replace('"*:21"', '["0.0.0.0:21", "[::]:21"]')
+    text = BACKEND + FTP.replace('"*:21"', '["10.0.0.1:21", "[2001:db8::1]:21"]')
     assert wrong(text) == {}
 
 
@@ -147,3 +147,9 @@ def test_a_range_of_server_ports_is_several_ports() -> None:
 def test_a_role_that_is_not_declared_dials_nothing() -> None:
     text = BACKEND + GROUPED + "[group.site.role.control]"
     assert list(wrong(text)) == ["frontend[web].role"]
+
+
+def test_ftp_on_a_unix_socket_is_an_error() -> None:
+    """Its data connections would have no address to come to."""
+    told = wrong(BACKEND + FTP.replace('listen = "*:21"', "endpoint = 'unix:/run/ftp'"))
+    assert "needs one of TCP" in told["frontend[ftp].endpoint"]

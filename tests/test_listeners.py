@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ServerFactory
 
 from tests.fakes import Listening, World
@@ -119,3 +121,18 @@ def test_an_endpoint_that_does_not_listen_at_once_fails_the_start(
     with_endpoint(monkeypatch, Deferred())
     with pytest.raises(CannotListen, match="does not listen at once"):
         opened(at(endpoint="slow:"), World())
+
+
+def test_a_low_port_without_the_privilege_says_who_may_have_it() -> None:
+    world = World()
+
+    def refuse(port: int, *_: object) -> None:
+        raise CannotListenError(
+            "192.0.2.1", port, PermissionError(errno.EACCES, "Permission denied")
+        )
+
+    world.listenTCP = refuse  # type: ignore[method-assign,assignment]
+    with pytest.raises(CannotListen, match=r"Permission denied; .*CAP_NET_BIND_SERVICE"):
+        opened(at(("192.0.2.1", 21)), world)
+    with pytest.raises(CannotListen, match=r"Permission denied$"):
+        opened(at(("192.0.2.1", 2121)), world)

@@ -16,6 +16,7 @@ from tests.configs import BACKEND, FRONTEND
 from tests.fakes import World
 from twisted_lb import tap
 from twisted_lb.config.load import load
+from twisted_lb.facts import Announced
 from twisted_lb.listeners import CannotListen
 from twisted_lb.tap import Options, Program
 
@@ -211,7 +212,13 @@ def test_the_first_term_drains_and_the_second_ends_at_once(
     program.end_now = lambda: ended.append(None)  # type: ignore[method-assign]
     world.callFromThread = lambda call, *args: call(*args)  # type: ignore[attr-defined]
     world.run()
-    assert set(signals) == {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    assert set(signals) == {
+        signal.SIGTERM,
+        signal.SIGINT,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    }
     world.hasStopped = False
     signals[signal.SIGTERM](signal.SIGTERM, None)
     assert (world.hasStopped, ended) == (True, [])
@@ -229,6 +236,76 @@ def test_a_hangup_changes_nothing_and_says_so(
     world.hasStopped = False
     signals[signal.SIGHUP](signal.SIGHUP, None)
     assert not world.hasStopped
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])
+def test_a_log_that_was_moved_away_is_opened_anew(
+    written: Callable[[str], str],
+    world: World,
+    signals: dict[int, Any],
+    descriptors: None,
+    tmp_path: Path,
+    number: int,
+) -> None:
+    """Log rotation: twistd's own handler of SIGUSR1 is called, too."""
+    rotated: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: rotated.append(number))
+    signals_of_twistd = signals[signal.SIGUSR1]
+    access = tmp_path / "access.log"
+    program = made(written, FRONTEND + BACKEND + f'[log]\naccess = "{access}"\n')
+    world.callFromThread = lambda call, *args: call(*args)  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(signal, "getsignal", lambda number: signals_of_twistd)
+        world.run()
+    access.rename(tmp_path / "access.log.1")
+    signals[number](number, None)
+    program._note(Announced("listening"))
+    assert "listening" in access.read_text()
+    assert rotated == ([number] if number == signal.SIGUSR1 else [])
+
+
+def test_the_counts_are_told_when_asked_for(
+    written: Callable[[str], str],
+    world: World,
+    signals: dict[int, Any],
+    descriptors: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(tap.log, "info", lambda text, **fields: told.append(text.format(**fields)))
+    program = made(written, FRONTEND + BACKEND + QUIET)
+    world.callFromThread = lambda call, *args: call(*args)  # type: ignore[attr-defined]
+    world.run()
+    program._note(Announced("listening"))
+    signals[signal.SIGUSR2](signal.SIGUSR2, None)
+    assert told == ['counts since the start: {"other": {"announced": 1}}']
+
+
+@pytest.mark.parametrize(
+    ("access", "why"),
+    [
+        ("/nowhere/access.log", "cannot be written: there is no directory /nowhere"),
+        ("/", "is a directory"),
+    ],
+)
+def test_check_finds_an_access_log_that_cannot_be_written(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str], access: str, why: str
+) -> None:
+    name = written(FRONTEND + BACKEND + f'[log]\naccess = "{access}"\n')
+    assert runs(capsys, "--config", name, "--check") == (
+        1,
+        "",
+        f"{name}: log.access: {access} {why}\n",
+    )
+
+
+def test_check_creates_no_access_log(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    access = tmp_path / "access.log"
+    name = written(FRONTEND + BACKEND + f'[log]\naccess = "{access}"\n')
+    assert runs(capsys, "--config", name, "--check")[0] == 0
+    assert not access.exists()
 
 
 def test_a_log_that_cannot_be_written_ends_the_process_with_one_line(

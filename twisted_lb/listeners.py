@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 
 from twisted.internet.endpoints import serverFromString
@@ -13,6 +14,13 @@ from twisted.python.failure import Failure
 from .config.settings import Frontend
 from .reactors import Reactor
 from .terms import Address
+
+PRIVILEGED = 1024
+"""Ports below are for processes with a privilege (ip(7))."""
+MAY_BIND = (
+    f"; ports below {PRIVILEGED} are for root, and for who has CAP_NET_BIND_SERVICE: with systemd "
+    "AmbientCapabilities=CAP_NET_BIND_SERVICE, else setcap on the Python that runs it"
+)
 
 
 class CannotListen(Exception):
@@ -41,7 +49,9 @@ def _listen_address(
     try:
         port = reactor.listenTCP(address.port, factory, frontend.backlog, host)
     except CannotListenError as error:
-        why = error.socketError.strerror or error.socketError
+        why = str(error.socketError.strerror or error.socketError)
+        if error.socketError.errno == errno.EACCES and address.port < PRIVILEGED:
+            why += MAY_BIND
         raise CannotListen(f"frontend {frontend.name}: cannot listen on {address}: {why}") from None
     # Inherited by what is accepted: urgent data stays in line with the rest from the first byte.
     listening = getattr(port, "socket", None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 import signal
 import socket
@@ -10,10 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import inlineCallbacks
 from twisted.logger import Logger
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
@@ -92,12 +96,29 @@ def unreachable(settings: Settings) -> tuple[Problem, ...]:
         except OSError as error:
             problems.append(Problem(key, f"{name} cannot be read: {error.strerror}"))
     problems += faults(settings)
+    problems += unwritable(settings.log)
     for key, name in names(settings):
         try:
             socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
         except OSError as error:
             problems.append(Problem(key, f"{name!r} does not resolve: {error.strerror}"))
     return tuple(problems)
+
+
+def unwritable(settings: Log) -> Iterator[Problem]:
+    """An access log that could not be opened; nothing is created to find out."""
+    if settings.access in ("stdout", "off"):
+        return
+    path, parent = Path(settings.access), Path(settings.access).absolute().parent
+    if path.is_dir():
+        why = "is a directory"
+    elif not parent.is_dir():
+        why = f"cannot be written: there is no directory {parent}"
+    elif not os.access(path if path.exists() else parent, os.W_OK):
+        why = "cannot be written: permission denied"
+    else:
+        return
+    yield Problem("log.access", f"{path} {why}")
 
 
 def fail(message: str) -> NoReturn:
@@ -112,10 +133,12 @@ def makeService(options: Options) -> IService:
     if problems := faults(settings):
         fail(str(ConfigurationError(options["config"], problems)))
     raise_descriptors()
-    note = fanout(JsonLines(access_log(settings.log), time.time), Counters())
+    lines, counters = access_log(settings.log), Counters()
+    note = fanout(JsonLines(lines, time.time), counters)
     with ends_the_process(PluginError):
         balancer = Program(settings, reactor, note, options.plugins)
-    reactor.callWhenRunning(install_signals, balancer)
+    balancer.counters = counters
+    reactor.callWhenRunning(install_signals, balancer, lines)
     return balancer
 
 
@@ -136,6 +159,13 @@ def raise_descriptors() -> None:
 class Program(Balancer):
     """The balancer as a process of its own: one that cannot listen says so and ends."""
 
+    counters: Counters
+    """What happened since the start; told in the process' log at a stop and at SIGUSR2."""
+
+    def tell_counts(self) -> None:
+        """One line of JSON in the process' log."""
+        log.info("counts since the start: {counts}", counts=json.dumps(self.counters.snapshot()))
+
     # IService
 
     def privilegedStartService(self) -> None:
@@ -145,6 +175,11 @@ class Program(Balancer):
     def startService(self) -> None:
         with ends_the_process(CannotListen, PluginError):
             super().startService()
+
+    @inlineCallbacks
+    def stopService(self):  # type: ignore[no-untyped-def]
+        yield super().stopService()
+        self.tell_counts()
 
 
 @contextmanager
@@ -156,10 +191,11 @@ def ends_the_process(*errors: type[Exception]) -> Iterator[None]:
         fail(str(why))
 
 
-def install_signals(balancer: Balancer) -> None:
-    """SIGTERM and SIGINT drain, a second one ends at once; SIGHUP does not kill.
+def install_signals(balancer: Program, lines: Output) -> None:
+    """SIGTERM and SIGINT drain, a second one ends at once; SIGHUP and SIGUSR1 open the access log
+    anew; SIGUSR2 tells the counts.
 
-    Only now: the reactor installs its own when it starts.
+    Only now: the reactor installs its own when it starts, and twistd its own for its log.
     """
     stopping = False
 
@@ -170,9 +206,27 @@ def install_signals(balancer: Balancer) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, lambda number, frame: reactor.callFromThread(told_to_reload))
+    rotate_too = signal.getsignal(signal.SIGUSR1)
+
+    def rotate(number: int, frame: FrameType | None) -> None:
+        reactor.callFromThread(lines.reopen)
+        if callable(rotate_too):
+            rotate_too(number, frame)
+
+    def reload(number: int, frame: object) -> None:
+        reactor.callFromThread(lines.reopen)
+        reactor.callFromThread(told_to_reload)
+
+    signal.signal(signal.SIGUSR1, rotate)
+    signal.signal(signal.SIGHUP, reload)
+    signal.signal(
+        signal.SIGUSR2, lambda number, frame: reactor.callFromThread(balancer.tell_counts)
+    )
 
 
 def told_to_reload() -> None:
     """SIGHUP: this version cannot reload; it says so instead of dying of it."""
-    log.warn("SIGHUP: this version reads its configuration at the start only; nothing changed")
+    log.warn(
+        "SIGHUP: the access log was opened anew; the configuration is read at the start only, and "
+        "nothing of it changed"
+    )

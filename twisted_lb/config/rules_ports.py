@@ -82,11 +82,24 @@ def _shared(one: Claim, other: Claim) -> str:
 
 
 def _same_place(one: str, other: str) -> bool:
-    """Whether two listeners on these hosts would meet; the unspecified address means all."""
-    if "*" in (one, other) or one == other:
+    """Whether two listeners on these hosts would meet; the unspecified address means all, that of
+    IPv6 those of IPv4, too."""
+    if not {"*", "::"}.isdisjoint((one, other)) or one == other:
         return True
     a, b = ipaddress.ip_address(one), ipaddress.ip_address(other)
     return a.version == b.version and (a.is_unspecified or b.is_unspecified)
+
+
+def ftp_has_addresses(meaning: Meaning) -> Iterator[Complaint]:
+    """Data connections need an IP address to come to; a unix socket has none."""
+    for path, frontend in meaning.frontends:
+        if frontend.protocol == "ftp" and frontend.endpoint.startswith("unix:"):
+            yield Complaint(
+                (*path, "endpoint"),
+                "is a unix socket: ftp opens data connections at the address that its control "
+                'connection came to, so it needs one of TCP; use `listen`, as "*:21"',
+                ((*path, "protocol"),),
+            )
 
 
 def checks_know_their_port(meaning: Meaning) -> Iterator[Complaint]:
@@ -112,4 +125,4 @@ def _dials(member: Member, backend: Backend) -> bool:
     return complete and group.backend == backend.name
 
 
-RULES: Final[tuple[Rule, ...]] = (claims_are_apart, checks_know_their_port)
+RULES: Final[tuple[Rule, ...]] = (claims_are_apart, ftp_has_addresses, checks_know_their_port)
