@@ -44,6 +44,18 @@ from twisted_lb.config.tables import document_table
             'is read only with `balance = "first"`',
         ),
         (
+            BACKEND + FRONTEND + 'tls = { mode = "pass", strict_sni = true }',
+            "frontend[web].tls.strict_sni",
+            'is read only with `mode = "terminate"`',
+        ),
+        (
+            BACKEND
+            + FRONTEND
+            + 'tls = { mode = "terminate", certificate = [{ file = "a.pem" }], ca = "b.pem" }',
+            "frontend[web].tls.ca",
+            'is read only with `clients = "optional"` or "required"',
+        ),
+        (
             BACKEND + 'tls.identity = "lb.example.com"' + FRONTEND,
             "backend[pool].tls.identity",
             'is read only with `mode = "on"`',

@@ -108,7 +108,6 @@ def test_an_unknown_table_is_an_unknown_key_of_the_top() -> None:
 @pytest.mark.parametrize(
     ("line", "path"),
     [
-        ('tls.mode = "terminate"', "frontend[web].tls.mode"),
         ('tls.mode = "starttls"', "frontend[web].tls.mode"),
         ('protocol = "http"', "frontend[web].protocol"),
     ],
@@ -125,7 +124,7 @@ def test_tls_of_a_later_version_is_said_to_come_later(mode: str) -> None:
     assert "is not available in this version" in messages["backend[pool].tls.mode"]
 
 
-@pytest.mark.parametrize("kind", ["carried", "tls-session", "certificate"])
+@pytest.mark.parametrize("kind", ["carried", "tls-session"])
 def test_keys_of_a_later_version_are_said_to_come_later(kind: str) -> None:
     text = BACKEND + FRONTEND + f'[group.g]\nbackend = "pool"\nkey = ["{kind}"]'
     messages = wrong(text)

@@ -64,7 +64,12 @@ def test_channels_of_several_roles_never_meet_by_a_key_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("kind", "needs", "given"),
     [
-        ("sni", 'tls.mode = "pass"', 'tls.mode = "pass"'),
+        ("sni", 'tls.mode = "pass" or "terminate"', 'tls.mode = "pass"'),
+        (
+            "certificate",
+            'tls.clients = "any" or "optional" or "required"',
+            'tls = { mode = "terminate", clients = "any", certificate = [{ file = "a.pem" }] }',
+        ),
         (
             "proxy",
             'proxy.mode = "required"',

@@ -38,8 +38,34 @@ def test_ftp_cannot_be_read_through_tls() -> None:
 def test_routes_need_a_client_hello() -> None:
     text = BACKEND + FRONTEND + 'route = [{ sni = "a.example.com", backend = "pool" }]'
     assert wrong(text) == {
-        "frontend[web].route": 'looks at the ClientHello: it needs `tls.mode = "pass"`'
+        "frontend[web].route": "looks at the ClientHello: it needs `tls.mode = "
+        '"pass"` or "terminate"'
     }
+
+
+def test_ftp_is_not_spoken_with_clients_half_in_tls() -> None:
+    tls = 'tls = { mode = "terminate", certificate = { file = "a.pem" } }\n'
+    messages = wrong(BACKEND + FTP + tls.replace("{ file", "[{ file").replace('" } }', '" }] }'))
+    assert list(messages) == ["frontend[ftp].tls.mode"]
+    assert "would go in clear" in messages["frontend[ftp].tls.mode"]
+
+
+def test_tls_that_ends_here_needs_a_certificate() -> None:
+    assert wrong(BACKEND + FRONTEND + 'tls.mode = "terminate"') == {
+        "frontend[web].tls.certificate": "is missing: what is shown to clients, as "
+        '{ file = "cert.pem" }'
+    }
+
+
+@pytest.mark.parametrize("clients", ["optional", "required"])
+def test_client_certificates_that_are_to_be_trusted_need_authorities(clients: str) -> None:
+    ends = (
+        f'tls = {{ mode = "terminate", certificate = [{{ file = "a.pem" }}], clients = "{clients}"'
+    )
+    assert wrong(BACKEND + FRONTEND + ends + " }") == {
+        "frontend[web].tls.ca": f'is missing: with `clients = "{clients}"`, whose are trusted?'
+    }
+    assert wrong(BACKEND + FRONTEND + ends + ', ca = "ca.pem" }') == {}
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_every_table_has_its_header() -> None:
         "",
         "[[frontend]]",
         "[frontend.tls]",
+        "[[frontend.tls.certificate]]",
         "[frontend.proxy]",
         "[frontend.ftp]",
         "[frontend.ftp.features]",

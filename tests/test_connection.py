@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 
 from tests.conftest import Errors
 from tests.fakes import Dialled, Wire, World
-from tests.hellos import hello, server_names
+from tests.hellos import client_context, first_flight, hello, server_names
 from twisted_lb.backend import Judge, LiveBackend, Reach
 from twisted_lb.balance import Pool, policy
 from twisted_lb.claims import Claims
@@ -28,14 +28,19 @@ from twisted_lb.config.settings import (
     SniRoute,
 )
 from twisted_lb.connection import FAREWELL_TIMEOUT, Parts, Story, carry
+from twisted_lb.contexts import ClientTls
 from twisted_lb.ends import End
 from twisted_lb.facts import AttackSeen, ConnectionEnded, Fact, SessionEnded
 from twisted_lb.hints import Hints
 from twisted_lb.opening import Answer, Dialogue, dialogue
 from twisted_lb.protocols.ftp.greeting import Greeting
 from twisted_lb.session import Sessions
-from twisted_lb.terms import MORE, Address, Key, Route, Server
+from twisted_lb.terms import MORE, Address, Key, Route, Server, TlsFacts
+from twisted_lb.tls import ClientContext, Identity, ServerContext
 from twisted_lb.wire.proxyheader import AUTHORITY, SESSION, UNIQUE_ID, encode_v1, encode_v2, parse
+
+from .certificates import Authority, self_signed
+from .tlspeers import TlsPeer
 
 CLIENT = "192.0.2.7"
 OURS = Address("192.0.2.1", 3000)
@@ -73,13 +78,20 @@ class Path:
         speaks: Callable[[Any], Dialogue] | None = None,
         server: dict[str, Any] | None = None,
         max_channels: int = 10,
+        ends: ClientTls | None = None,
+        key: tuple[str, ...] = ("source",),
         **rules: Any,
     ) -> None:
         self.world = World()
         self.facts: list[Fact] = []
         self.spoken = Joining()
         group = Group(
-            "g", "pool", linger=0.0, max_channels=max_channels, roles={"any": RoleRule(False, 21)}
+            "g",
+            "pool",
+            key,
+            linger=0.0,
+            max_channels=max_channels,
+            roles={"any": RoleRule(False, 21)},
         )
         frontend = Frontend("in", listen=(OURS,), **{"group": "g", **rules})
         sessions = Sessions(capacity=10, secret=b"s", owner="t")
@@ -94,9 +106,11 @@ class Path:
             self.claims,
             Reach(self.world, self.claims, self.facts.append),
             self.facts.append,
-            speaks or (lambda shown: dialogue(frontend, groups, shown, {})),
+            speaks
+            or (lambda shown: dialogue(frontend, groups, shown, {}, ends.names if ends else ())),
             self.spoken,
             Hints(60.0),
+            ends,
         )
         self.gone: list[Story] = []
 
@@ -411,6 +425,86 @@ def test_a_dialogue_may_answer_before_it_knows_the_route() -> None:
     assert client.heard.endswith(b"331 fine\r\n")
     assert path.dialled.answers().heard == b"USER joe\r\n"
     assert polite.heard == b"USER joe\r\n"
+
+
+# -- TLS that ends here ----------------------------------------------------------------------------
+
+CA = Authority()
+TRUST = ClientContext(CA.pem)
+
+
+def ending(*names: str, **context: Any) -> Path:
+    """A path whose frontend ends TLS, with a certificate for each of these names."""
+    identities = [Identity.of(pem, pem, name) for name in names for pem in [CA.sign(name)]]
+    tls = ClientTls(
+        tuple(ServerContext(one, **context) for one in identities),
+        tuple(one.names for one in identities),
+    )
+    key = ("certificate",) if context else ("source",)
+    return Path(ends=tls, key=key, tls=FrontendTls("terminate"), timeout=FrontendTimeout(4.0))
+
+
+def test_the_client_is_shown_the_certificate_that_it_asks_for_and_what_it_says_inside_waits() -> (
+    None
+):
+    path = ending("front.example", "other.example")
+    client = path.comes()
+    peer = TlsPeer(client, path.world).dials(TRUST, "other.example").says(b"inside")
+    assert [facts.version for facts in peer.facts if isinstance(facts, TlsFacts)] == ["TLSv1.3"]
+    server = path.dialled.answers()
+    assert path.spoken.joined == [(client.end, server.end)]
+    assert client.end.held == b"inside"
+    assert path.story.route is not None and path.story.route.name == "other.example"
+    assert not path.world.getDelayedCalls()
+
+
+def test_a_client_certificate_is_a_key() -> None:
+    path = ending("front.example", clients="any")
+    pem = self_signed("joe")
+    joe = ClientContext(CA.pem, identity=Identity.of(pem, pem, "joe"))
+    client = path.comes()
+    TlsPeer(client, path.world).dials(joe, "front.example")
+    assert path.story.route is not None and client.end.tls is not None
+    assert path.story.route.key == Key("certificate", client.end.tls.thumbprint)
+
+
+def test_a_client_without_a_certificate_shows_no_key() -> None:
+    path = ending("front.example", clients="any")
+    client = path.comes()
+    TlsPeer(client, path.world).dials(TRUST, "front.example")
+    assert path.ended.ending == "unkeyed"
+    path.nothing_left(client)
+
+
+def test_a_handshake_that_fails_has_its_word_and_no_server() -> None:
+    path = ending("front.example")
+    client = path.comes(hello(server_names(b"front.example")))
+    assert client.endings == ["close"]
+    client.goes()
+    assert path.ended.ending == "tls-failed" and path.ended.detail.startswith("TLS failed: ")
+    assert path.world.dialled == []
+
+
+def test_the_handshake_ends_at_the_deadline_of_the_opening() -> None:
+    path = ending("front.example")
+    client = path.comes(first_flight(client_context(), "front.example"))
+    assert client.heard
+    path.world.advance(3.9)
+    assert path.facts == []
+    path.world.advance(0.2)
+    assert (path.ended.ending, path.ended.detail) == (
+        "too-slow",
+        "no TLS handshake within 4 s",
+    )
+    path.nothing_left(client)
+
+
+def test_a_client_that_leaves_in_its_handshake_has_left() -> None:
+    path = ending("front.example")
+    client = path.comes(b"\x16\x03")
+    client.goes(clean=False)
+    assert path.ended.ending == "client-left"
+    assert not path.world.getDelayedCalls()
 
 
 # -- PROXY in --------------------------------------------------------------------------------------

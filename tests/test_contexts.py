@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
-from twisted_lb.config.settings import Backend, BackendTls, ServerRule, Settings
-from twisted_lb.contexts import faults, server_tls
+from twisted_lb.config.settings import (
+    Backend,
+    BackendTls,
+    Frontend,
+    FrontendTls,
+    ServerRule,
+    Settings,
+    ShownCertificate,
+)
+from twisted_lb.contexts import client_tls, faults, server_tls
 from twisted_lb.errors import Problem
 
 from .certificates import Authority, self_signed, written
@@ -21,8 +29,44 @@ def backend(mode: Any = "on", name: str = "pool", **tls: str) -> Backend:
     return Backend(name, SERVERS, tls=BackendTls(mode, **tls))  # type: ignore[arg-type]
 
 
-def told(*backends: Backend) -> tuple[Problem, ...]:
-    return faults(Settings((), {}, {each.name: each for each in backends}))
+def frontend(mode: Any = "terminate", name: str = "in", **tls: Any) -> Frontend:
+    return Frontend(name, tls=FrontendTls(mode, **tls))
+
+
+def told(*backends: Backend, frontends: tuple[Frontend, ...] = ()) -> tuple[Problem, ...]:
+    return faults(Settings(frontends, {}, {each.name: each for each in backends}))
+
+
+def test_each_certificate_has_its_context_and_the_names_that_it_is_for(tmp_path: Path) -> None:
+    first = written(AUTHORITY.sign("Front.example", "192.0.2.1"), tmp_path / "first.pem")
+    second = written(AUTHORITY.sign("*.example"), tmp_path / "second.pem")
+    nobody = written(AUTHORITY.sign(), tmp_path / "nobody.pem")
+    files = (ShownCertificate(first), ShownCertificate(second, second), ShownCertificate(nobody))
+    tls = client_tls(frontend(certificates=files))
+    assert tls is not None
+    assert tls.names == (("front.example", "192.0.2.1"), ("*.example",), ())
+    assert len(set(tls.contexts)) == 3
+
+
+def test_a_frontend_that_ends_no_tls_shows_nothing() -> None:
+    assert client_tls(frontend("pass")) is None
+
+
+def test_faults_of_frontends_are_told_with_those_of_backends(tmp_path: Path) -> None:
+    good = written(self_signed("lb.example"), tmp_path / "good.pem")
+    ca = written(AUTHORITY.pem, tmp_path / "ca.pem")
+    fine = frontend(certificates=(ShownCertificate(good),), clients="required", ca=ca)
+    empty = written(b"nothing\n", tmp_path / "empty.pem")
+    files = (ShownCertificate(good),)
+    trusting = frontend(name="ca", certificates=files, clients="required", ca=empty)
+    wrong = frontend(name="cert", certificates=(ShownCertificate(empty),))
+    trust, certificate, server = told(backend(ca=empty), frontends=(fine, trusting, wrong))
+    assert trust.path == "frontend[ca].tls" and trust.message.startswith(
+        f"{empty}: no certificates"
+    )
+    assert certificate.path == "frontend[cert].tls"
+    assert certificate.message.startswith(f"{empty}: no certificate in PEM form: ")
+    assert server.path == "backend[pool].tls"
 
 
 def test_without_tls_no_file_is_opened() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,10 +22,11 @@ from twisted_lb.opening import (
     Dialogue,
     Refuse,
     Shown,
+    StartTls,
     Verdict,
     dialogue,
 )
-from twisted_lb.terms import ENDINGS, MORE, Address, Key, Route
+from twisted_lb.terms import ENDINGS, MORE, Address, Key, Route, TlsFacts
 from twisted_lb.wire.clienthello import ClientHello
 from twisted_lb.wire.tlsrecord import (
     DECODE_ERROR,
@@ -105,6 +107,15 @@ class TestKey:
         shown = self.from_host(host)
         assert self.key("source", shown=shown, source_prefix=prefix) == Key("source", network)
 
+    def test_a_certificate_is_shown_only_where_tls_ends_here(self) -> None:
+        kinds = ("certificate", "source")
+        tls = TlsFacts("TLSv1.3", "", "", b"der", "thumb")
+        assert self.key(*kinds) == Key("source", "192.0.2.7/32")
+        assert self.key(*kinds, shown=attrs.evolve(SHOWN, tls=tls)) == Key("certificate", "thumb")
+        bare = attrs.evolve(tls, certificate=b"", thumbprint="")
+        shown = attrs.evolve(SHOWN, tls=bare)
+        assert self.key(*kinds, shown=shown) == Key("source", "192.0.2.7/32")
+
     def test_a_unix_socket_has_no_source(self) -> None:
         shown = self.from_host("")
         assert self.key("source", shown=shown) is None
@@ -154,7 +165,7 @@ class TestKey:
         assert seen == [(SHOWN, None)]
 
     def test_every_kind_of_our_own_is_tested_here(self) -> None:
-        assert set(KINDS) == {"connection", "source", "proxy", "sni", "local-port"}
+        assert set(KINDS) == {"connection", "source", "proxy", "sni", "certificate", "local-port"}
 
 
 class TestPort:
@@ -323,6 +334,81 @@ class TestPassThrough:
     def test_ftp_inside_tls_is_opaque(self) -> None:
         frontend = Frontend("f", protocol="ftp", group="g", tls=FrontendTls("pass"))
         assert route(frontend, said=hello(server_names(b"a.example"))).name == "a.example"
+
+
+class TestTermination:
+    """TLS that ends here is led by the ClientHello, too, before the handshake begins."""
+
+    NAMES = (("a.example",), ("*.b.example", "c.example"), ("x.b.example",))
+    INSIDE = TlsFacts("TLSv1.3", "a.example", "", b"der", "thumb")
+
+    def opening(self, *routes: SniRoute, default: str = "g", **tls: object) -> Dialogue:
+        ends = FrontendTls("terminate", **tls)  # type: ignore[arg-type]
+        frontend = Frontend("f", routes=routes, group=default, tls=ends)
+        groups = {"g": group(key=("certificate",)), "named": group("named")}
+        return dialogue(frontend, groups, SHOWN, {}, self.NAMES)
+
+    @pytest.mark.parametrize(
+        ("name", "certificate"),
+        [
+            (b"a.example", 0),
+            (b"C.Example", 1),
+            (b"y.b.example", 1),
+            (b"x.b.example", 2),
+            (b"z.y.b.example", 0),
+            (b"stranger.example", 0),
+        ],
+    )
+    def test_the_certificate_that_carries_the_name_is_shown_or_the_first(
+        self, name: bytes, certificate: int
+    ) -> None:
+        assert self.opening().take(hello(server_names(name))) == StartTls(certificate)
+
+    def test_a_client_without_a_name_is_shown_the_first(self) -> None:
+        assert self.opening().take(hello()) == StartTls(0)
+
+    def test_strict_sni_refuses_who_asks_for_no_name_of_ours(self) -> None:
+        for said in (hello(), hello(server_names(b"stranger.example"))):
+            refusal = self.opening(strict_sni=True).take(said)
+            assert isinstance(refusal, Refuse)
+            assert (refusal.word, refusal.last_words) == ("no-route", alert(UNRECOGNIZED_NAME))
+        asked = hello(server_names(b"c.example"))
+        assert self.opening(strict_sni=True).take(asked) == StartTls(1)
+
+    def test_once_tls_stands_the_route_is_known(self) -> None:
+        talk = self.opening()
+        said = hello(server_names(b"a.example"))
+        assert talk.take(said[:20]) is MORE
+        assert talk.take(said[20:]) == StartTls(0)
+        talk.secured(self.INSIDE)
+        route = Route("g", "any", Key("certificate", "thumb"), 3000, "a.example")
+        assert talk.take(b"") == route
+
+    def test_a_name_that_leads_nowhere_sees_no_certificate(self) -> None:
+        routes = (SniRoute("named", ("a.example",), ("ftp",)),)
+        refusal = self.opening(*routes, default="").take(hello(server_names(b"c.example")))
+        assert isinstance(refusal, Refuse)
+        assert refusal.last_words == alert(UNRECOGNIZED_NAME)
+        talk = self.opening(*routes, default="")
+        assert talk.take(hello(server_names(b"a.example"), alpn(b"ftp"))) == StartTls(0)
+        talk.secured(self.INSIDE)
+        led = talk.take(b"early")
+        assert isinstance(led, Route) and led.group == "named"
+
+    def test_garbage_is_refused_as_in_pass_mode(self) -> None:
+        refusal = self.opening().take(b"USER joe\r\n")
+        assert isinstance(refusal, Refuse) and refusal.word == "wire-error"
+
+    def test_silence_says_what_was_missing(self) -> None:
+        talk = self.opening()
+        assert talk.silence() == Refuse("too-slow", detail="no whole ClientHello")
+        talk.take(hello())
+        assert talk.silence() == Refuse("too-slow", detail="no TLS handshake")
+
+    @pytest.mark.parametrize("frontend", [Frontend("f", group="g"), passing(default="g")])
+    def test_who_asked_for_no_tls_is_told_of_none(self, frontend: Frontend) -> None:
+        with pytest.raises(AssertionError):
+            opening(frontend).secured(self.INSIDE)
 
 
 def test_an_answer_is_a_value_for_dialogues_that_speak() -> None:

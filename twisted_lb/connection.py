@@ -18,13 +18,15 @@ from .accept import proxy_header
 from .backend import Errand, Judge, LiveBackend, Reach
 from .claims import Claims, Seat
 from .config.settings import Frontend, Group, ServerRule
+from .contexts import ClientTls
 from .ends import End, Tuning
 from .errors import Ended
 from .facts import AttackSeen, ConnectionEnded, Note
 from .hints import Hints
-from .opening import Answer, Dialogue, Refuse, Shown
+from .opening import Answer, Dialogue, Refuse, Shown, StartTls
 from .reactors import Reactor
-from .terms import MORE, Address, Ending, Route
+from .secure import serve_tls
+from .terms import Address, Ending, Route, TlsFacts
 from .wire.proxyheader import AUTHORITY, UNIQUE_ID, encode_v1, encode_v2, session_tlv
 
 FAREWELL_TIMEOUT = 5.0
@@ -61,6 +63,8 @@ class Parts:
     dialogue: Callable[[Shown], Dialogue]
     spoken: Spoken
     hints: Hints
+    tls: ClientTls | None = None
+    """Where TLS ends here: what is shown to clients."""
 
 
 class Story:
@@ -174,7 +178,7 @@ async def open_route(story: Story) -> Route:
     dialogue = parts.dialogue(shown)
     left = parts.frontend.timeout.opening - (parts.reactor.seconds() - story.began)
     try:
-        verdict = await _within(talk(client, dialogue), max(0.0, left), parts)
+        verdict = await _within(talk(client, dialogue, parts), max(0.0, left), parts)
     except TimeoutError:
         verdict = dialogue.silence()
     if isinstance(verdict, Refuse):
@@ -200,20 +204,30 @@ async def read_proxy_header(story: Story) -> Address | None:
     return header.source
 
 
-async def talk(client: End, dialogue: Dialogue) -> Route | Refuse:
-    """Run the dialogue over the held bytes; they stay held. Raises Ended("client-left")."""
+async def talk(client: End, dialogue: Dialogue, parts: Parts) -> Route | Refuse:
+    """Run the dialogue over the held bytes; they stay held. Raises Ended."""
     heard = 0
     while True:
         verdict = dialogue.take(bytes(client.held[heard:]))
         heard = len(client.held)
-        if isinstance(verdict, Answer):
-            client.write(verdict.data)
-            continue
-        if verdict is not MORE:
+        if isinstance(verdict, (Route, Refuse)):
             return verdict
-        if client.eof or client.lost:
+        if isinstance(verdict, StartTls):
+            dialogue.secured(await end_tls(client, verdict.certificate, parts))
+            heard = 0
+        elif isinstance(verdict, Answer):
+            client.write(verdict.data)
+        elif client.eof or client.lost:
             raise Ended("client-left", "before it showed where to go")
-        await client.more()
+        else:
+            await client.more()
+
+
+async def end_tls(client: End, certificate: int, parts: Parts) -> TlsFacts:
+    """TLS with the client ends here: what it holds from now on was inside. Raises Ended."""
+    assert parts.tls is not None, "only a frontend that terminates asks for TLS"
+    context = parts.tls.contexts[certificate]
+    return await serve_tls(client, context, parts.frontend.timeout.opening, parts.reactor)
 
 
 async def pin(story: Story, route: Route) -> End:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import attrs
 
-from .config.settings import Backend, BackendTls, Settings
+from .config.settings import Backend, BackendTls, Frontend, Settings
 from .errors import Problem
-from .tls import ClientContext, Identity
+from .tls import ClientContext, Identity, ServerContext
 
 
 @attrs.frozen(eq=False)
@@ -43,6 +43,31 @@ def server_tls(backend: Backend) -> ServerTls | None:
     )
 
 
+@attrs.frozen(eq=False)
+class ClientTls:
+    """What the clients of one frontend are shown, by certificate, the default one first."""
+
+    contexts: tuple[ServerContext, ...]
+    names: tuple[tuple[str, ...], ...]
+    """What each certificate is for."""
+
+
+def client_tls(frontend: Frontend) -> ClientTls | None:
+    """What a frontend whose TLS ends here shows; None for others. Raises OSError, ValueError."""
+    tls = frontend.tls
+    if tls.mode != "terminate":
+        return None
+    identities = [Identity.read(one.file, one.key or one.file) for one in tls.certificates]
+    ca = _read_authorities(tls.ca) if tls.ca else None
+    return ClientTls(
+        tuple(
+            ServerContext(one, clients=tls.clients, ca=ca, alpn=tls.alpn, minimum=tls.minimum)
+            for one in identities
+        ),
+        tuple(one.names for one in identities),
+    )
+
+
 def _read_authorities(file: str) -> bytes:
     """The authorities in a file, tried. Raises OSError, ValueError that names the file."""
     pem = Path(file).read_bytes()
@@ -62,6 +87,8 @@ def faults(settings: Settings) -> tuple[Problem, ...]:
 
 
 def _faults(settings: Settings) -> Iterator[Problem]:
+    for frontend in settings.frontends:
+        yield from _tried(f"frontend[{frontend.name}].tls", partial(client_tls, frontend))
     for backend in settings.backends.values():
         yield from _tried(f"backend[{backend.name}].tls", partial(server_tls, backend))
 

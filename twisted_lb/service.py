@@ -22,7 +22,7 @@ from .balance import Pool, policy
 from .claims import Claims
 from .config.settings import Backend, Frontend, Settings
 from .connection import Parts, Spoken, Story, carry
-from .contexts import server_tls
+from .contexts import client_tls, server_tls
 from .drains import Drains
 from .ends import End, address
 from .facts import Announced, ConnectionEnded, Note, ServerChanged
@@ -259,6 +259,8 @@ class Balancer(MultiService):
 
     def _parts(self, frontend: Frontend) -> Parts:
         groups = self.settings.groups
+        tls = client_tls(frontend)
+        names = tls.names if tls is not None else ()
         return Parts(
             frontend,
             groups,
@@ -267,9 +269,10 @@ class Balancer(MultiService):
             self.claims,
             self._reach,
             self._note,
-            lambda shown: dialogue(frontend, groups, shown, self._plugins.keys),
+            lambda shown: dialogue(frontend, groups, shown, self._plugins.keys, names),
             self._spoken(frontend),
             Hints(frontend.ftp.sticky_for),
+            tls,
         )
 
     def _spoken(self, frontend: Frontend) -> Spoken:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from .document import WrittenFrontend
-from .settings import Backend, BackendTls, Check, FtpRules, ProxyIn
+from .settings import Backend, BackendTls, Check, FrontendTls, FtpRules, ProxyIn
 
 
 @attrs.frozen(eq=False)
@@ -69,6 +69,20 @@ ONLY: Final = (
         "balance",
         lambda backend: backend.balance == "first",
         'is read only with `balance = "first"`',
+    ),
+    Only(
+        FrontendTls,
+        ("certificate", "strict_sni", "clients", "alpn", "minimum"),
+        "mode",
+        lambda tls: tls.mode == "terminate",
+        'is read only with `mode = "terminate"`',
+    ),
+    Only(
+        FrontendTls,
+        ("ca",),
+        "clients",
+        lambda tls: tls.clients in ("optional", "required"),
+        'is read only with `clients = "optional"` or "required"',
     ),
     Only(
         BackendTls,

@@ -16,8 +16,12 @@ from .values import quote
 ALWAYS_SHOWN: Final = ("connection", "source", "local-port")
 """Kinds of key that every connection has: no kind after them is ever asked."""
 
-SHOWN_BY: Final = {"sni": ("tls", "pass"), "proxy": ("proxy", "required")}
-"""Kinds of key that need a frontend's table to have this mode."""
+SHOWN_BY: Final = {
+    "sni": ("tls", "mode", ("pass", "terminate")),
+    "certificate": ("tls", "clients", ("any", "optional", "required")),
+    "proxy": ("proxy", "mode", ("required",)),
+}
+"""Kinds of key that need a key of a frontend's table to be one of these."""
 
 
 def roles_are_declared(meaning: Meaning) -> Iterator[Complaint]:
@@ -55,16 +59,17 @@ def keys_can_decide(meaning: Meaning) -> Iterator[Complaint]:
 
 
 def keys_are_shown(meaning: Meaning) -> Iterator[Complaint]:
-    """`sni` needs a ClientHello to read, `proxy` a PROXY header."""
+    """`sni` needs a ClientHello to read, `certificate` to be asked for, `proxy` a PROXY header."""
     for member in meaning.members:
-        for kind, (table, wanted) in SHOWN_BY.items():
-            mode = getattr(member.frontend, table).mode
-            if kind in member.group.key and mode != wanted:
+        for kind, (table, key, wanted) in SHOWN_BY.items():
+            written = getattr(getattr(member.frontend, table), key)
+            if kind in member.group.key and written not in wanted:
+                words = " or ".join(map(quote, wanted))
                 yield Complaint(
                     ("group", member.group.name, "key"),
                     f"{quote(kind)} is never shown on frontend {quote(member.frontend.name)}: it "
-                    f"needs `{table}.mode = {quote(wanted)}` there",
-                    ((*member.path, table, "mode"),),
+                    f"needs `{table}.{key} = {words}` there",
+                    ((*member.path, table, key),),
                 )
 
 

@@ -24,22 +24,43 @@ def frontends_listen(meaning: Meaning) -> Iterator[Complaint]:
             yield Complaint(listen, 'is missing: where to listen, as "*:21"', (endpoint,))
 
 
-def tls_is_passed(meaning: Meaning) -> Iterator[Complaint]:
+def tls_is_readable(meaning: Meaning) -> Iterator[Complaint]:
     """Routes look at the ClientHello; an ftp frontend must read what comes after it."""
     for path, frontend in meaning.frontends:
         mode, protocol = (*path, "tls", "mode"), (*path, "protocol")
-        passes = frontend.tls.mode == "pass"
-        if passes and frontend.protocol == "ftp":
-            yield Complaint(
-                mode,
-                'with "pass" an ftp frontend could not read its control connections: use '
-                '`protocol = "opaque"` and a group, or `tls.mode = "off"`',
-                (protocol,),
-            )
-        if frontend.routes and not passes:
+        written = frontend.tls.mode
+        if written != "off" and frontend.protocol == "ftp":
+            yield Complaint(mode, _NOT_FTP[written], (protocol,))
+        if frontend.routes and written == "off":
             because = (mode, (*path, "tls"))
-            message = 'looks at the ClientHello: it needs `tls.mode = "pass"`'
+            message = 'looks at the ClientHello: it needs `tls.mode = "pass"` or "terminate"'
             yield Complaint((*path, "route"), message, because)
+
+
+_NOT_FTP: Final = {
+    "pass": (
+        'with "pass" an ftp frontend could not read its control connections: use '
+        '`protocol = "opaque"` and a group, or `tls.mode = "off"`'
+    ),
+    "terminate": (
+        "data connections of ftp would go in clear: TLS for ftp is not in this version; use "
+        '`tls.mode = "off"`'
+    ),
+}
+
+
+def ended_tls_has_its_files(meaning: Meaning) -> Iterator[Complaint]:
+    """Where TLS ends, a certificate is shown, and the client's can be verified."""
+    for path, frontend in meaning.frontends:
+        tls = frontend.tls
+        if tls.mode != "terminate":
+            continue
+        if not tls.certificates:
+            message = 'is missing: what is shown to clients, as { file = "cert.pem" }'
+            yield Complaint((*path, "tls", "certificate"), message)
+        if tls.clients in ("optional", "required") and not tls.ca:
+            message = f"is missing: with `clients = {quote(tls.clients)}`, whose are trusted?"
+            yield Complaint((*path, "tls", "ca"), message)
 
 
 def routes_can_match(meaning: Meaning) -> Iterator[Complaint]:
@@ -137,7 +158,8 @@ def idle_times_are_read(meaning: Meaning) -> Iterator[Complaint]:
 
 RULES: Final[tuple[Rule, ...]] = (
     frontends_listen,
-    tls_is_passed,
+    tls_is_readable,
+    ended_tls_has_its_files,
     routes_can_match,
     proxies_are_trusted,
     data_headers_are_wanted,

@@ -85,10 +85,33 @@ class ProxyIn:
 
 
 @attrs.frozen
-class FrontendTls:
-    """TLS on the client's side. Only `off` and `pass` are spoken in this version."""
+class ShownCertificate:
+    """A certificate that a frontend shows, chosen by the names in it."""
 
-    mode: Literal["off", "pass"] = "off"
+    file: str
+    """PEM, with its chain."""
+    key: str = ""
+    """A file: its private key; empty: it stands in the certificate's file."""
+
+
+@attrs.frozen
+class FrontendTls:
+    """TLS on the client's side: not looked for, passed through, or ended here."""
+
+    mode: Literal["off", "pass", "terminate"] = "off"
+    certificates: tuple[ShownCertificate, ...] = ()
+    """One that carries the name that a client asks for is shown; the first to all others."""
+    strict_sni: bool = False
+    """A client that asks for no name of a certificate is refused instead."""
+    clients: Literal["off", "any", "optional", "required"] = "off"
+    """Client certificates: not asked for · anybody's will do, as a key · one that is shown must be
+    trusted · there must be one, and trusted."""
+    ca: str = ""
+    """A file: the authorities of client certificates."""
+    alpn: tuple[str, ...] = ()
+    """Protocols, best first, of which a client that offers any must offer one (attack 4); empty:
+    the extension is not answered."""
+    minimum: TlsVersion = "1.2"
 
 
 @attrs.frozen

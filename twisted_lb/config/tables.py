@@ -32,7 +32,7 @@ POLICIES: Final = (
     "random-two",
     "first",
 )
-KEY_KINDS: Final = ("connection", "source", "proxy", "sni", "local-port")
+KEY_KINDS: Final = ("connection", "source", "proxy", "sni", "certificate", "local-port")
 PROTOCOLS: Final = ("opaque", "terminal", "ftp")
 CHECKS: Final = ("off", "tcp", "tls", "ftp", "agent")
 
@@ -118,9 +118,7 @@ def _kinds(plugins: Plugins) -> _Kinds:
     """The kinds of values for the attributes whose annotation does not say enough."""
     return KINDS | {
         (WrittenFrontend, "protocol"): _names(PROTOCOLS, plugins.protocols, {"http"}),
-        (s.Group, "key"): v.several(
-            _names(KEY_KINDS, plugins.keys, {"carried", "tls-session", "certificate"})
-        ),
+        (s.Group, "key"): v.several(_names(KEY_KINDS, plugins.keys, {"carried", "tls-session"})),
         (s.Backend, "balance"): _names(POLICIES, plugins.policies, set()),
     }
 
@@ -144,7 +142,11 @@ KINDS: Final[_Kinds] = {
     (WrittenRoute, "backend"): v.NAME,
     (WrittenRoute, "sni"): v.several(at.SNI),
     (WrittenRoute, "alpn"): v.several(at.ALPN),
-    (s.FrontendTls, "mode"): v.choice("off", "pass", later={"terminate", "starttls"}),
+    (s.FrontendTls, "mode"): v.choice("off", "pass", "terminate", later={"starttls"}),
+    (s.FrontendTls, "ca"): v.FILE,
+    (s.FrontendTls, "alpn"): v.several(at.ALPN),
+    (s.ShownCertificate, "file"): v.FILE,
+    (s.ShownCertificate, "key"): v.FILE,
     (s.FtpRules, "sticky"): v.several(v.choice("source", later={"user"})),
     (s.FtpRules, "passive_ports"): at.port_range(1024),
     (s.FtpRules, "server_ports"): v.either(at.port_range(1024), v.word("any")),

@@ -20,6 +20,7 @@ from zope.interface import implementer
 from ..terms import TlsFacts
 from .facts import facts
 from .identity import Identity
+from .names import names
 from .versions import minimum_of
 
 NAMES_SHOWN: Final = 5
@@ -132,9 +133,9 @@ class ClientHandshake:
             certificate = _read(peer)
             _check_name(peer, self._name)
         except VerificationError:
-            names = ", ".join(certificate.names[:NAMES_SHOWN])
-            raise Untrusted(f"its certificate is for {names}, not for {self._name}") from None
-        except (CertificateError, x509.ExtensionNotFound):
+            shown_names = ", ".join(certificate.names[:NAMES_SHOWN])
+            raise Untrusted(f"its certificate is for {shown_names}, not for {self._name}") from None
+        except CertificateError:
             raise Untrusted(f"its certificate names nobody, not {self._name} either") from None
         except _MALFORMED as why:
             raise Untrusted(f"its certificate cannot be read: {why}") from None
@@ -156,14 +157,7 @@ class ClientHandshake:
 
 
 def _read(certificate: x509.Certificate) -> Certificate:
-    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return Certificate(
-        names=(
-            *names.get_values_for_type(x509.DNSName),
-            *map(str, names.get_values_for_type(x509.IPAddress)),
-        ),
-        ends=certificate.not_valid_after_utc.timestamp(),
-    )
+    return Certificate(names(certificate), certificate.not_valid_after_utc.timestamp())
 
 
 def _check_name(certificate: x509.Certificate, name: str) -> None:

@@ -9,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
 
+from .names import names
+
 
 @attrs.frozen
 class Identity:
@@ -41,6 +43,11 @@ class Identity:
         """From PEM files. Raises OSError, and ValueError that names both files."""
         name = certificate if certificate == key else f"{certificate} and {key}"
         return cls.of(Path(certificate).read_bytes(), Path(key).read_bytes(), name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the certificate is for: nothing where it has no subjectAltName."""
+        return names(self.chain[0])
 
     def show(self, context: SSL.Context) -> None:
         """Let connections of this context show it."""
