@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from tests.ftptalk import active, circumstances, logged_in, moving, passive
 from tests.script import play
@@ -423,6 +424,49 @@ def test_logged_in_and_nothing_announced_moves_nothing() -> None:
     play(logged_in(), "closed client  -> finish client-left")
 
 
+# -- how a transfer ended --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channel", "reply", "told"),
+    [
+        ("done", 226, "done"),
+        ("done", 250, "done"),
+        ("done", 426, "client-left"),
+        ("done", 451, "server-refused"),
+        ("client-left", 426, "client-left"),
+        ("server-closed", 426, "server-closed"),
+        ("client-left", 226, "client-left"),
+        ("idle", 426, "idle"),
+    ],
+)
+def test_a_transfer_ended_as_its_channel_unless_the_server_knows_better(
+    channel: str, reply: int, told: str
+) -> None:
+    """T94."""
+    play(
+        moving(),
+        f"""
+        transferred 1 {channel} 0 9
+        S: {reply} so it is  -> C: {reply} so it is
+                             -> tell transfer joe RETR a 9 {told} {reply}
+        """,
+    )
+
+
+def test_an_upload_that_is_aborted_and_had_arrived_is_done() -> None:
+    """T16: ABOR came too late."""
+    play(
+        moving(),
+        """
+        C: ABOR              -> S: ABOR
+        transferred 1 done 9 0
+        S: 226 stored        -> C: 226 stored
+                             -> tell transfer joe RETR a 9 done 226
+        """,
+    )
+
+
 # -- how long a leg may take -----------------------------------------------------------------------
 
 
@@ -469,3 +513,20 @@ def test_a_leg_that_came_is_not_waited_for() -> None:
     play(machine, "connected 1 server  -> dial 1 client 192.0.2.9:51201")
     asked = machine.received(Side.CLIENT, b"RETR a\r\n", 0.0)
     assert not [action for action in asked if isinstance(action, Wait)]
+
+
+def test_at_the_end_of_the_grace_what_is_joined_is_reset_and_what_is_not_is_given_up() -> None:
+    """T82."""
+    play(
+        moving(),
+        """
+        C: PASV                          -> S: PASV
+        S: 227 (198,51,100,1,4,2)        -> listen 2 client
+        listening 2 client 192.0.2.1:40001
+                                         -> C: 227 Entering passive mode (192,0,2,1,156,65).
+        closed client                    -> alarm leave 10
+        alarm leave                      -> abort 1
+                                         -> release 2
+                                         -> finish client-left
+        """,
+    )

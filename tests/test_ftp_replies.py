@@ -429,7 +429,7 @@ def test_abor_of_a_running_transfer() -> None:
         """
         C: ABOR                        -> S: ABOR
         S: 426 aborted                 -> C: 426 aborted
-        transferred 1 server-closed 0 9  -> tell transfer joe RETR a 9 server-closed 426
+        transferred 1 server-closed 0 9  -> tell transfer joe RETR a 9 client-left 426
         S: 226 abort done              -> C: 226 abort done
         C: NOOP                        -> S: NOOP
         """,

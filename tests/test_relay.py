@@ -92,6 +92,16 @@ def test_a_reset_after_the_last_byte_still_lets_the_other_side_have_it_all() -> 
     assert pair.ended == ["server-closed"]
 
 
+def test_a_reset_that_answers_a_side_which_left_at_once_is_not_the_other_sides_fault() -> None:
+    """A client that closes its download in the middle: its server sends to nobody, and resets."""
+    pair = Pair()
+    pair.server.says(b"the first half")
+    pair.client.shuts()
+    pair.server.goes(clean=False)
+    pair.client.goes()
+    assert pair.ended == ["client-left"]
+
+
 def test_a_stop_resets_both_sides_and_gives_the_ending() -> None:
     pair = Pair()
     pair.joined.stop("server-down")
@@ -153,6 +163,7 @@ def test_a_data_channels_end_lets_what_came_before_it_on_control_go_first() -> N
     ended: list[str] = []
     over = lambda joined: ended.append(joined.ending)  # noqa: E731
     Joined(client.end, server.end, clock, over, eof_waits=True).start()
+    client.says(b"a file")
     client.shuts()
     assert server.endings == []
     clock.advance(0)

@@ -136,6 +136,26 @@ class TestAbort:
         assert far.ended == "reset"
         server.says(b"426 Aborted\r\n")
         await client.replies(426)
+        assert ftp_site.endings(TransferEnded) == ["client-left"]
+
+    @pytest.mark.parametrize("how", ["closes", "resets"])
+    @both_ways
+    @pytest_twisted.ensureDeferred
+    async def test_a_client_that_closes_in_the_middle_of_a_download_left(
+        self, ftp_site: FtpSite, verb: str, how: str
+    ) -> None:
+        """T94: however the server takes it."""
+        client, server = await session(ftp_site)
+        near, far = await begin(client, server, "RETR a", verb)
+        far.says(b"a part")
+        await near.hears(b"a part")
+        near.closes()
+        await far.until(lambda talk: bool(talk.ended))
+        getattr(far, how)()
+        server.says(b"426 Aborted\r\n")
+        await client.replies(426)
+        await ftp_site.until(lambda: bool(ftp_site.endings(TransferEnded)))
+        assert ftp_site.endings(TransferEnded) == ["client-left"]
 
     @pytest.mark.parametrize("command", ["RETR a", "STOR a"])
     @both_ways

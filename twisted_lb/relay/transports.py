@@ -119,11 +119,16 @@ class Joined:
             self._finished()
             return
         if not clean:
-            self._end(flow.fault)
+            self._end(self._fault(flow))
         if flow.done:
             self._close(flow.target)
         else:
             flow.target.abort()
+
+    def _fault(self, broken: _Flow) -> Ending:
+        """Who broke it off: a reset may answer a side that ended at once, having said nothing."""
+        other = self._server if broken is self._client else self._client
+        return other.fault if other.done and not other.count else broken.fault
 
     def _close(self, end: End) -> None:
         # The deadline first: a side that was finished already is lost within close().

@@ -93,6 +93,8 @@ class Commands:
             state.login.refused = 0
             state.transfer(verb, command.argument, now)
             return
+        if verb == b"ABOR" and state.turns.transfer is not None:
+            state.turns.transfer.aborted = True
         argument = b"" if verb in SECRET else command.argument
         features = FeatureList(state.about.rules.features) if verb == b"FEAT" else None
         state.turns.sent(Exchange(verb, argument, now, features=features))

@@ -79,15 +79,24 @@ class Transfer:
     """Its data channel, until that has ended."""
     failed: Ending | None = None
     """Why its data channel could not be had."""
-    ending: Ending = "done"
-    """How its data channel ended."""
+    ending: Ending = ""
+    """How its data channel ended; empty: it had none that was joined."""
+    aborted: bool = False
+    """The client sent ABOR while it ran."""
     bytes: int = 0
 
     @property
     def ended(self) -> Ending:
-        """How it ended: bytes that all arrived are no success when the server says so."""
-        refused = self.ending == "done" and self.reply >= 400
-        return "server-refused" if refused else self.ending
+        """How it ended: bytes that all arrived are no success when the server says so.
+
+        426 is what a server says of a client that closed too early or sent ABOR (RFC 959 section
+        5.4); its other failures are its own.
+        """
+        if self.failed or self.reply < 400:
+            return self.failed or self.ending or "done"
+        if self.aborted or (self.reply == 426 and self.ending == "done"):
+            return "client-left"
+        return "server-refused" if self.ending in ("", "done") else self.ending
 
 
 @attrs.define(eq=False)
@@ -233,7 +242,7 @@ class Channels:
             path=transfer.path,
             bytes=transfer.bytes,
             seconds=now - transfer.begun,
-            ending=transfer.failed or transfer.ended,
+            ending=transfer.ended,
             reply=transfer.reply,
         )
         self._out.do(Tell(fact))
