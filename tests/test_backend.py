@@ -660,3 +660,42 @@ def test_a_client_that_leaves_ends_the_handshake_too() -> None:
     pool.goes(caller)
     assert wire.endings == ["abort"]
     assert not pool.world.getDelayedCalls()
+
+
+# -- a name of several addresses -------------------------------------------------------------------
+
+
+def test_every_address_of_a_name_is_tried_within_the_time_to_connect() -> None:
+    pool = Pooled("a", timeout=BackendTimeout(connect=6.0))
+    pool.servers[0].addresses = ("203.0.113.1", "203.0.113.2", "203.0.113.3")
+    caller = pool.calls()
+    assert (pool.last.host, pool.last.timeout) == ("203.0.113.1", 2.0)
+    pool.last.refuses()
+    assert (pool.last.host, pool.last.timeout) == ("203.0.113.2", 3.0)
+    wire = pool.last.answers()
+    assert caller.result == [wire.end]
+
+
+def test_a_name_of_which_no_address_answers_refuses() -> None:
+    pool = Pooled("ab")
+    pool.servers[0].addresses = ("203.0.113.1", "203.0.113.2")
+    pool.calls()
+    pool.last.refuses()
+    pool.last.refuses()
+    assert pool.last.host == pool.servers[1].host
+
+
+def test_the_channels_of_a_session_go_to_the_address_that_its_first_one_reached() -> None:
+    """A name may be of several machines, and its answer may change: a session is on one of them."""
+    pool = Pooled("a")
+    pool.servers[0].addresses = ("203.0.113.1", "203.0.113.2")
+    first = pool.calls()
+    pool.last.refuses()
+    pool.last.answers()
+    pool.servers[0].addresses = ("203.0.113.9",)
+    pool.calls()
+    assert pool.last.host == "203.0.113.2"
+    pool.last.answers()
+    pool.calls("2")
+    assert pool.last.host == "203.0.113.9"
+    assert first.seat.session.address == "203.0.113.2"

@@ -136,12 +136,6 @@ class TestSlowStart:
 
 
 class TestPreference:
-    def test_a_lingering_session_asks_its_server_first_however_it_stands(self) -> None:
-        a, b, c = farm(1, 1, 1)
-        c.admin = "drain"
-        order = pool("round-robin", (a, b, c)).candidates("", 1, 0.0, pinned=c)
-        assert names(order) == "cab"
-
     def test_a_hint_comes_first_while_it_is_eligible(self) -> None:
         a, b, c = farm(1, 1, 1)
         subject = pool("round-robin", (a, b, c))

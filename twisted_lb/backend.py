@@ -24,7 +24,7 @@ from .facts import Note, ServerChanged
 from .hints import Hints
 from .reactors import Reactor
 from .secure import dial_tls
-from .session import Claim, Dial, Place, Queue, Stop
+from .session import Claim, Dial, Place, Queue, Session, Stop
 from .terms import MORE, Address, More, Route, Server
 
 
@@ -131,14 +131,12 @@ class Reach:
             errand.route.key.value if errand.route.key is not None else "",
             session.reserve,
             now,
-            pinned=session.preferred,
             hint=errand.hints.find(errand.hint, now) if errand.hint else None,
         )
 
     def _still_fit(self, server: Server, seat: Seat) -> bool:
         """Whether it may be tried now: candidates before it may have taken their time."""
-        session = seat.session
-        return server is session.preferred or (fit(server) and has_room(server, session.reserve))
+        return fit(server) and has_room(server, seat.session.reserve)
 
     async def _attempt(self, seat: Seat, server: Server, errand: Errand) -> End | None:
         """Ask one server. None: it refused, or the attempt no longer counts."""
@@ -160,6 +158,8 @@ class Reach:
         finally:
             seat.attempting(None)
         accepted(server)
+        if seat.channel.place is Place.DIALLING:  # before the others hear that they may come
+            seat.session.address = end.peer.host
         if self._claims.connected(seat):
             return end
         end.abort()
@@ -167,16 +167,31 @@ class Reach:
 
     async def _ask(self, seat: Seat, server: Server, errand: Errand) -> End:
         """Connect, say who comes, and hear the greeting. Raises Refused."""
-        host = server.addresses[0] if server.addresses else server.host
-        target = Address(host, errand.route.port)
-        seconds = errand.backend.settings.timeout.connect
-        until = self._reactor.seconds() + seconds
-        end = await dial(self._reactor, target, seconds, tuning=errand.tuning)
+        until = self._reactor.seconds() + errand.backend.settings.timeout.connect
+        end = await self._connect(seat.session, server, errand, until)
         try:
             await self._introduce(end, errand.backend.rules[server], seat, errand, until)
         except BaseException:
             end.abort()
             raise
+        return end
+
+    async def _connect(self, session: Session, server: Server, errand: Errand, until: float) -> End:
+        """To the address that the session's first channel reached; that one tries all there are.
+
+        A name may be of several machines, and a session belongs to one. Raises Refused.
+        """
+        hosts = (session.address,) if session.address else server.addresses or (server.host,)
+        for number, host in enumerate(hosts, 1):
+            left = (until - self._reactor.seconds()) / (len(hosts) + 1 - number)
+            target = Address(host, errand.route.port)
+            try:
+                end = await dial(self._reactor, target, left, tuning=errand.tuning)
+            except Refused:
+                if number == len(hosts):
+                    raise
+            else:
+                break
         return end
 
     async def _introduce(

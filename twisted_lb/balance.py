@@ -92,20 +92,17 @@ class Pool:
         reserve: int,
         now: float,
         *,
-        pinned: Server | None = None,
         hint: Server | None = None,
     ) -> list[Server]:
         """The servers to try, in order; empty when there is none.
 
-        `pinned` is a lingering session's server: asked first, however it stands. `hint` is a
-        remembered preference: first only when it is a candidate anyway.
+        `hint` is a remembered preference: first when it is a candidate anyway.
         """
         weights = self._weights(reserve, now)
         order = self.policy.order(weights, key, now) if weights else []
-        first = pinned or (hint if hint in weights else None)
-        if first is None:
+        if hint not in weights:
             return order
-        return [first, *(server for server in order if server is not first)]
+        return [hint, *(server for server in order if server is not hint)]
 
     def fail_back(self) -> bool:
         """New sessions return to the primary; False when the policy knows no primary."""

@@ -112,6 +112,11 @@ class TlsFacts:
     """The peer's, as DER; empty without."""
     thumbprint: str = ""
     """Its SHA-256 in base64url, as tokens carry it (RFC 8705 section 3.1)."""
+    cipher: str = ""
+    common_name: str = ""
+    """What the peer's certificate calls it, cut to 64 characters: for people, proves nothing."""
+    verified: bool = False
+    """Whether a trusted authority vouches for the certificate."""
 
 
 Admin = Literal["ready", "drain", "maintenance"]
@@ -130,7 +135,6 @@ class Server:
     host: str
     weight: int = 100
     maxconn: int | None = None
-    backup: bool = False
     up: bool = True
     admin: Admin = "ready"
     ejected_until: float = 0.0

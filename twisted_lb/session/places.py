@@ -37,7 +37,7 @@ class Places:
             del self._sessions[server][session]
             if not self._sessions[server]:
                 del self._sessions[server]
-            session.server = None
+            session.server, session.address = None, ""
         return server
 
     def dial(self, channel: Channel) -> Orders:

@@ -61,8 +61,8 @@ class Session:
     state: State = State.PINNING
     server: Server | None = None
     """The pin; while PINNING the candidate being tried; when GONE where it was pinned."""
-    preferred: Server | None = None
-    """While PINNING: whom to ask first. The table sets none: who returns is told to dial."""
+    address: str = ""
+    """Which of the server's addresses answered its first channel; whoever reaches it sets it."""
     tried: set[Server] = attrs.field(factory=set)
     """While PINNING: the candidate being tried, and those that refused, went down or drain."""
     channels: dict[int, Channel] = attrs.field(factory=dict)
