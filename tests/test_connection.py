@@ -37,7 +37,15 @@ from twisted_lb.protocols.ftp.greeting import Greeting
 from twisted_lb.session import Sessions
 from twisted_lb.terms import MORE, Address, Key, Route, Server, TlsFacts
 from twisted_lb.tls import ClientContext, Identity, ServerContext
-from twisted_lb.wire.proxyheader import AUTHORITY, SESSION, UNIQUE_ID, encode_v1, encode_v2, parse
+from twisted_lb.wire.proxyheader import (
+    ALPN,
+    AUTHORITY,
+    SESSION,
+    UNIQUE_ID,
+    encode_v1,
+    encode_v2,
+    parse,
+)
 
 from .certificates import Authority, self_signed
 from .tlspeers import TlsPeer
@@ -433,7 +441,7 @@ CA = Authority()
 TRUST = ClientContext(CA.pem)
 
 
-def ending(*names: str, **context: Any) -> Path:
+def ending(*names: str, server: dict[str, Any] | None = None, **context: Any) -> Path:
     """A path whose frontend ends TLS, with a certificate for each of these names."""
     identities = [Identity.of(pem, pem, name) for name in names for pem in [CA.sign(name)]]
     tls = ClientTls(
@@ -441,7 +449,9 @@ def ending(*names: str, **context: Any) -> Path:
         tuple(one.names for one in identities),
     )
     key = ("certificate",) if context else ("source",)
-    return Path(ends=tls, key=key, tls=FrontendTls("terminate"), timeout=FrontendTimeout(4.0))
+    return Path(
+        server=server, ends=tls, key=key, tls=FrontendTls("terminate"), timeout=FrontendTimeout(4.0)
+    )
 
 
 def test_the_client_is_shown_the_certificate_that_it_asks_for_and_what_it_says_inside_waits() -> (
@@ -466,6 +476,34 @@ def test_a_client_certificate_is_a_key() -> None:
     TlsPeer(client, path.world).dials(joe, "front.example")
     assert path.story.route is not None and client.end.tls is not None
     assert path.story.route.key == Key("certificate", client.end.tls.thumbprint)
+
+
+def test_a_server_is_told_what_tls_showed_of_the_client() -> None:
+    path = ending("front.example", clients="any", alpn=("lb-proxy/1",), server={"send_proxy": "v2"})
+    pem = self_signed("joe")
+    joe = Identity.of(pem, pem, "joe")
+    asking = ClientContext(CA.pem, identity=joe, alpn=("lb-session/1", "lb-proxy/1"))
+    client = path.comes()
+    TlsPeer(client, path.world).dials(asking, "front.example")
+    told = parse(path.dialled.answers().heard)
+    assert isinstance(told, tuple) and client.end.tls is not None
+    header = told[0]
+    assert header.authority == "front.example"
+    assert header.value(ALPN) == b"lb-proxy/1"
+    assert header.client_certificate == client.end.tls.certificate != b""
+    assert header.ssl is not None and not header.ssl.verified
+    assert (header.ssl.version, header.ssl.common_name) == ("TLSv1.3", "alone")
+    assert header.ssl.cipher.startswith("TLS_")
+
+
+def test_a_server_is_told_that_an_authority_vouches_for_the_client() -> None:
+    path = ending("front.example", clients="required", ca=CA.pem, server={"send_proxy": "v2"})
+    pem = CA.sign("joe")
+    asking = ClientContext(CA.pem, identity=Identity.of(pem, pem, "joe"))
+    TlsPeer(path.comes(), path.world).dials(asking, "front.example")
+    told = parse(path.dialled.answers().heard)
+    assert isinstance(told, tuple)
+    assert told[0].ssl is not None and told[0].ssl.verified and told[0].value(ALPN) is None
 
 
 def test_a_client_without_a_certificate_shows_no_key() -> None:

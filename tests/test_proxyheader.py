@@ -123,7 +123,7 @@ class TestReading:
         assert settled(parse, data + b"payload") == (at, WireError)
 
     def test_the_longest_header_is_read(self) -> None:
-        data = v2(block=ENDS4 + tlv(SSL, bytes(MAX_LENGTH - len(ENDS4) - 3)))
+        data = v2(block=ENDS4 + tlv(SESSION, bytes(MAX_LENGTH - len(ENDS4) - 3)))
         assert parse(data)[1] == 16 + MAX_LENGTH
 
     def test_any_flipped_bit_under_a_checksum_is_refused(self) -> None:

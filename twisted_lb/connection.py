@@ -6,7 +6,7 @@ path until the relay has joined; from then on the relay names the ending.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 import attrs
@@ -27,7 +27,16 @@ from .opening import Answer, Dialogue, Refuse, Shown, StartTls
 from .reactors import Reactor
 from .secure import serve_tls
 from .terms import Address, Ending, Route, TlsFacts
-from .wire.proxyheader import AUTHORITY, UNIQUE_ID, encode_v1, encode_v2, session_tlv
+from .wire.proxyheader import (
+    ALPN,
+    AUTHORITY,
+    UNIQUE_ID,
+    encode_v1,
+    encode_v2,
+    session_tlv,
+    ssl_tlv,
+)
+from .wire.proxyssl import ClientSsl
 
 FAREWELL_TIMEOUT = 5.0
 """Seconds that a client who is refused gets to read why."""
@@ -261,7 +270,25 @@ def proxy_out(story: Story, rule: ServerRule, seat: Seat) -> bytes:
     ]
     if story.route is not None and story.route.name:
         tlvs.insert(0, (AUTHORITY, story.route.name.encode()))
+    if story.client.tls is not None:
+        tlvs += tls_tlvs(story.client.tls)
     return encode_v2(story.peer, story.local, tlvs, crc=True)
+
+
+def tls_tlvs(tls: TlsFacts) -> Iterator[tuple[int, bytes]]:
+    """What TLS that ended here showed of the client, for a server that trusts us."""
+    if tls.alpn:
+        yield ALPN, tls.alpn.encode()
+    yield ssl_tlv(
+        ClientSsl(
+            tls.version,
+            tls.cipher,
+            tls.certificate,
+            tls.common_name,
+            bool(tls.certificate),
+            tls.verified,
+        )
+    )
 
 
 def farewell(story: Story, why: Ended) -> None:

@@ -144,7 +144,7 @@ class ClientHandshake:
     def facts(self) -> TlsFacts:
         """What the handshake that is done says."""
         assert self._connection is not None, "the handshake is done"
-        return facts(self._connection)
+        return facts(self._connection, verifies=True)
 
     # IOpenSSLClientConnectionCreator
 

@@ -4,24 +4,42 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from hashlib import sha256
+from typing import Final
 
-from cryptography.hazmat.primitives.serialization import Encoding
-from OpenSSL import SSL
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+from OpenSSL import SSL, crypto
 
 from ..terms import TlsFacts
 
+COMMON_NAME_MAX: Final = 64
+"""Characters, as RFC 5280 appendix A.1 has it (ub-common-name)."""
 
-def facts(connection: SSL.Connection) -> TlsFacts:
-    """Of a connection whose handshake is done."""
+
+def facts(connection: SSL.Connection, *, verifies: bool) -> TlsFacts:
+    """Of a connection whose handshake is done; `verifies`: it demands trusted certificates."""
     peer = connection.get_peer_certificate()
-    der = peer.to_cryptography().public_bytes(Encoding.DER) if peer is not None else b""
+    der = crypto.dump_certificate(crypto.FILETYPE_ASN1, peer) if peer is not None else b""
     return TlsFacts(
         version=connection.get_protocol_version_name(),
         server_name=(connection.get_servername() or b"").decode("ascii", "backslashreplace"),
         alpn=connection.get_alpn_proto_negotiated().decode("ascii", "backslashreplace"),
         certificate=der,
         thumbprint=thumbprint(der) if der else "",
+        cipher=connection.get_cipher_name() or "",
+        common_name=_common_name(der) if der else "",
+        verified=verifies and bool(der),
     )
+
+
+def _common_name(certificate: bytes) -> str:
+    """A stranger's certificate may hold anything: what cannot be read is no name."""
+    try:
+        subject = x509.load_der_x509_certificate(certificate).subject
+        names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    except ValueError:
+        return ""
+    return str(names[0].value)[:COMMON_NAME_MAX] if names else ""
 
 
 def thumbprint(certificate: bytes) -> str:

@@ -49,6 +49,8 @@ class ServerContext:
         alpn: tuple[str, ...] = (),
         minimum: str = "1.2",
     ) -> None:
+        self.verifies = clients in ("optional", "required")
+        """Whether a client's certificate, where one is shown, is a trusted one."""
         self._alpn = [name.encode("ascii") for name in alpn]
         self._context = context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_options(_OPTIONS)
@@ -90,10 +92,11 @@ class ServerHandshake:
 
     def __init__(self, context: ServerContext) -> None:
         self._connection = context.connection()
+        self._verifies = context.verifies
 
     def facts(self) -> TlsFacts:
         """What the handshake that is done says; a client that had to be verified was."""
-        return facts(self._connection)
+        return facts(self._connection, verifies=self._verifies)
 
     # IOpenSSLServerConnectionCreator
 

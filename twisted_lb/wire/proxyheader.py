@@ -19,9 +19,11 @@ import attrs
 
 from ..errors import WireError
 from ..terms import MORE, Address, More, Role
+from . import proxyssl
 from .address import IP, ip, unmapped
 from .crc32c import crc32c
 from .proxyline import parse_line
+from .proxyssl import ClientSsl
 
 SIGNATURE: Final = b"\r\n\r\n\x00\r\nQUIT\n"
 MAX_LENGTH: Final = 4096
@@ -59,6 +61,9 @@ class Header:
     tlvs: tuple[tuple[int, bytes], ...] = ()
     """Type and value in the order they came, without padding and checksum."""
 
+    ssl: ClientSsl | None = None
+    """What TLS showed of the client; None when it is not told or there was no TLS."""
+
     def value(self, kind: int) -> bytes | None:
         """The first value of one type of TLV."""
         return next((value for each, value in self.tlvs if each == kind), None)
@@ -77,6 +82,11 @@ class Header:
     def role(self) -> Role:
         """What it is to that session; empty when not sent."""
         return self._told("role")
+
+    @property
+    def client_certificate(self) -> bytes:
+        """The client's certificate, as DER; empty when not told."""
+        return self.ssl.certificate if self.ssl is not None else b""
 
     def _told(self, name: str) -> str:
         parts = (self.value(SESSION) or b"").decode("ascii", "replace").split(";")
@@ -130,7 +140,8 @@ def _read_block(header: bytes) -> Header:
         source = _v2_address(header, 16, width, 16 + 2 * width)
         destination = _v2_address(header, 16 + width, width, 18 + 2 * width)
     tlvs = tuple(_read_tlvs(header, 16 + _ADDRESS_BLOCK[family]))
-    return Header(2, False, source, destination, tlvs)
+    told = next((proxyssl.read(value) for kind, value in tlvs if kind == SSL), None)
+    return Header(2, False, source, destination, tlvs, told)
 
 
 def _v2_address(header: bytes, host_at: int, width: int, port_at: int) -> Address:
@@ -213,6 +224,11 @@ def encode_local(
 def session_tlv(role: Role, session: str) -> tuple[int, bytes]:
     """Our own TLV: which session a connection belongs to, and what it is to it."""
     return SESSION, f"role={role};session={session}".encode("ascii")
+
+
+def ssl_tlv(ssl: ClientSsl) -> tuple[int, bytes]:
+    """What TLS that ended here showed of the client."""
+    return SSL, proxyssl.write(ssl)
 
 
 def _tlv(kind: int, value: bytes) -> bytes:
