@@ -17,7 +17,7 @@ events    C: line    S: line    C~ bytes    S~ bytes    closed client    at 12.5
           listening N side host:port    connected N side    failed N side word
           transferred N ending from-client from-server    alarm name    end word
 actions   C: line    S: line    listen N side    dial N side host:port    release N    abort N
-          alarm name seconds|off    close side    finish word
+          alarm name seconds|off    close side    synch side    finish word
           tell attack kind    tell transfer USER VERB PATH bytes ending reply
           wait N side seconds|on    these only matter to a script that has one of them
 """
@@ -41,6 +41,7 @@ from twisted_lb.protocols.actions import (
     Send,
     SetAlarm,
     Side,
+    Synch,
     Tell,
     Wait,
 )
@@ -143,8 +144,8 @@ def rendered(action: Action) -> Iterable[str]:
             return [f"{type(action).__name__.lower()} {data}"]
         case SetAlarm(name, seconds):
             return [f"alarm {name} {_seconds(seconds, 'off')}"]
-        case CloseEnd(side):
-            return [f"close {side.value}"]
+        case CloseEnd(side) | Synch(side):
+            return [f"{type(action).__name__.lower().removesuffix('end')} {side.value}"]
         case Finish(word):
             return [f"finish {word}"]
         case Tell(fact):

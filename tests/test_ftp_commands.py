@@ -203,14 +203,17 @@ def test_these_overtake_a_transfer_without_an_answer(verb: str) -> None:
     )
 
 
-def test_telnet_interrupt_before_abor_is_heard() -> None:
-    """T14: IAC IP, IAC DM in line."""
+def test_abor_is_as_urgent_for_the_server_as_it_was_for_us() -> None:
+    """T14: IAC IP, IAC DM; IAC IP alone is no Synch, and nothing else is urgent."""
     play(
         moving(),
         """
-        C: \\xff\\xf4\\xff\\xf2ABOR   -> S: ABOR
+        C: \\xff\\xf4\\xff\\xf2ABOR   -> synch server
+                                    -> S: ABOR
         """,
     )
+    play(moving(), "C: \\xff\\xf4ABOR  -> S: ABOR")
+    play(moving(), "C: \\xff\\xf4\\xff\\xf2NOOP  -> S: NOOP")
 
 
 def test_any_command_passes_once_the_transfer_has_its_1xx() -> None:

@@ -220,3 +220,27 @@ def test_replies_are_the_same_for_every_split(data: bytes, at: list[int]) -> Non
 def test_what_is_left_of_a_synch_before_a_verb_is_dropped() -> None:
     """T14: Interrupt Process and IAC sent as urgent data, each by itself, then ABOR."""
     assert commands([b"\xf4", b"\xff", b"abor\r\n"]) == [Command(b"ABOR", b"abor")]
+
+
+@pytest.mark.parametrize(
+    ("sent", "line", "synch"),
+    [
+        (b"\xff\xf4\xff\xf2ABOR", b"ABOR", True),
+        (b"\xff\xf2ABOR", b"ABOR", True),
+        (b"\xff\xf4ABOR", b"ABOR", False),
+        (b"\xf2ABOR", b"ABOR", False),  # a letter
+        (b"RETR a\xff\xf2b", b"RETR ab", False),
+        (b"RETR \xff\xff\xf2\xff\xf2", b"RETR \xff\xff\xf2", False),  # doubled, a letter, a mark
+        ("RETR caf\u00e9".encode(), "RETR caf\u00e9".encode(), False),
+    ],
+)
+def test_a_synch_before_a_command_is_told_and_taken_off(
+    sent: bytes, line: bytes, synch: bool
+) -> None:
+    """T14, for every split."""
+    verb = line[:4]
+    for at in range(len(sent)):
+        assert commands(cut(sent + b"\r\nNOOP\r\n", [at])) == [
+            Command(verb, line, synch),
+            Command(b"NOOP", b"NOOP"),
+        ]

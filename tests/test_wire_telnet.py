@@ -20,7 +20,7 @@ def filtered(*pieces: bytes) -> bytes:
     ("sent", "left"),
     [
         (b"NOOP\r\n", b"NOOP\r\n"),
-        (b"\xff\xf4\xff\xf2ABOR\r\n", b"ABOR\r\n"),  # IP, Synch
+        (b"\xff\xf4\xff\xf2ABOR\r\n", b"\xff\xf2ABOR\r\n"),  # IP; DM is the reader's
         (b"\xf4\xffABOR", b"\xf4\xffABOR"),  # not IAC IP: Latin-1, then a lone IAC
         (b"\xff\xfb\x01\xff\xfc\x01\xff\xfd\xff\xff\xfe\x01NOOP", b"NOOP"),  # options, one is 255
         (b"\xff\xfa\x18\x00VT100\r\n\xff\xf0NOOP", b"NOOP"),  # SB TERMINAL-TYPE IS … SE

@@ -28,11 +28,13 @@ from .protocols.actions import (
     Send,
     SetAlarm,
     Side,
+    Synch,
     Tell,
     Wait,
 )
 from .relay import FLUSH_TIMEOUT, Joined
 from .terms import Address, Ending
+from .urgent import SYNCH, send_urgently
 
 log = Logger()
 
@@ -174,6 +176,8 @@ class Converse:
         match action:
             case Send(to, data):
                 self._ends[to].write(data)
+            case Synch(to):
+                send_urgently(self._ends[to], SYNCH)
             case SetAlarm(name, seconds):
                 self._set_alarm(name, seconds)
             case Tell(fact):

@@ -39,6 +39,14 @@ class Send:
 
 
 @attrs.frozen
+class Synch:
+    """Send Telnet's Synch (RFC 854) to one end, whose mark is urgent data: it is told of it before
+    it reads. Means nothing where there is no urgent data, as in TLS (RFC 4217 section 14)."""
+
+    to: Side
+
+
+@attrs.frozen
 class Listen:
     """Open a listener for one leg of data channel `data`; answered by `listening` or `failed`.
 
@@ -117,7 +125,7 @@ class Finish:
     word: Ending
 
 
-Action = Send | Listen | Wait | Dial | Release | Abort | SetAlarm | Tell | CloseEnd | Finish
+Action = Send | Synch | Listen | Wait | Dial | Release | Abort | SetAlarm | Tell | CloseEnd | Finish
 Actions = Iterable[Action]
 
 

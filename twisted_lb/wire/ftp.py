@@ -22,7 +22,9 @@ REPLY_LINE_MOST: Final = 65_536
 """Bytes of one reply line without its line end. More is not a server, or not ours (attack 22)."""
 
 _LINE_FEED: Final = b"\n"
-_SYNCH: Final = bytes(range(0xF0, 0x100))
+_DATA_MARK: Final = b"\xff\xf2"
+_DATA_MARKS: Final = re.compile(rb"((?:\xff[^\xf2])++)|\xff\xf2")
+_TELNET: Final = bytes(range(0xF0, 0x100))
 """What may be left before a verb when a Telnet Synch was sent as urgent data, byte by byte."""
 _FORBIDDEN: Final = re.compile(rb"[\0\r]")
 _REPLY: Final = re.compile(rb"([0-9]{3})(?:([ -])|$)")
@@ -45,6 +47,8 @@ class Command:
     """In capitals; empty when the line begins with no verb."""
     line: bytes = attrs.field(repr=False)
     """As it came, without its line end."""
+    synch: bool = False
+    """Whether the client sent Telnet's Synch before it: it is to be heard at once (T14)."""
 
     @property
     def argument(self) -> bytes:
@@ -70,6 +74,16 @@ def _verb(line: bytes) -> bytes:
     """Whatever a server may take for the verb: servers split at any white space."""
     words = line.split(None, 1)
     return words[0].upper() if words and line[:1] == words[0][:1] else b""
+
+
+def _command(line: bytes) -> Command:
+    """A line without what Telnet's Synch has left in it."""
+    if not line.isascii():
+        rest = line.lstrip(_TELNET)
+        synch = _DATA_MARK in line[: len(line) - len(rest)]
+        line = _DATA_MARKS.sub(rb"\1", rest)
+        return Command(_verb(line), line, synch)
+    return Command(_verb(line), line)
 
 
 class CommandReader:
@@ -123,8 +137,7 @@ class CommandReader:
             return Fault.TOO_LONG
         if _FORBIDDEN.search(line) or not (ended_well or self._bare_lf):
             return Fault.FORBIDDEN
-        line = line.lstrip(_SYNCH)
-        return Command(_verb(line), line)
+        return _command(line)
 
 
 class ReplyReader:

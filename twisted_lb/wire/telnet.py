@@ -3,7 +3,8 @@
 RFC 959 section 4.1.3 lets a client put Telnet's Interrupt Process and Synch before ABOR, and
 RFC 854 options may turn up on any control connection. Nobody answers them: they are dropped.
 
-- IAC IP and IAC DM, IAC WILL/WONT/DO/DONT and its option, IAC SB … IAC SE: dropped.
+- IAC IP, IAC WILL/WONT/DO/DONT and its option, IAC SB … IAC SE: dropped.
+- IAC DM: left for who reads the lines: it says that the command behind it is urgent (a Synch).
 - IAC IAC: left doubled, as RFC 2640 paths carry it (T57).
 - IAC and anything else: left as it is; in Latin-1 it is a letter of somebody's file name.
 """
@@ -25,8 +26,8 @@ _BEFORE_SB: Final = re.compile(
 )
 _BEFORE_SE: Final = re.compile(rb"(?:[^\xff]++|\xff[^\xf0])*+")
 _DROPPED: Final = re.compile(
-    rb"((?:\xff[^\xf2\xf4\xfa-\xfe])++)"  # doubled, or a letter: kept
-    rb"|\xff[\xf2\xf4]"  # DM, IP
+    rb"((?:\xff[^\xf4\xfa-\xfe])++)"  # doubled, a letter, or DM: kept
+    rb"|\xff\xf4"  # IP
     rb"|\xff[\xfb-\xfe][\x00-\xff]"  # WILL, WONT, DO, DONT
 )
 

@@ -9,7 +9,7 @@ from ...errors import WireError
 from ...facts import AttackSeen
 from ...terms import MORE
 from ...wire.ftp import Command, CommandReader, Fault
-from ..actions import Side, Tell
+from ..actions import Side, Synch, Tell
 from .announcement import Refused, read
 from .announcer import Announcer
 from .features import FeatureList, dropped
@@ -88,6 +88,8 @@ class Commands:
 
     def _pass_on(self, command: Command, now: float) -> None:
         state, verb = self._state, command.verb
+        if command.synch and verb == b"ABOR":
+            state.out.do(Synch(Side.SERVER))
         state.out.line(Side.SERVER, command.line)
         if verb in TRANSFERS:
             state.login.refused = 0
