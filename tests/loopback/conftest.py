@@ -8,6 +8,7 @@ import pytest_twisted
 
 from tests.loopback import farm as farms
 from tests.loopback.ftp_site import FtpSite
+from tests.loopback.gateways import Gateways
 from tests.loopback.site import Site
 
 
@@ -32,3 +33,10 @@ def farm(tmp_path: Path) -> Iterator[farms.Farm]:
     yield farm
     for process in farm.processes:
         process.kill()
+
+
+@pytest_twisted.async_yield_fixture()
+async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
+    site = Gateways(tmp_path)
+    yield site
+    await site.stop()

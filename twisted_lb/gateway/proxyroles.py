@@ -1,0 +1,127 @@
+"""What the security proxy does for each role, once a client may: reach its host, and join them.
+
+In: a visit, its opening line, what its token grants. Out: a relay, a conversation, a channel of one
+that runs; or Ended with the answer as its last words.
+"""
+
+from __future__ import annotations
+
+import hmac
+from secrets import token_hex
+
+import attrs
+
+from ..config.settings import LoginRules
+from ..ends import End
+from ..errors import Ended
+from ..facts import AttackSeen
+from ..ports import PortRange
+from ..protocols.actions import Side
+from ..protocols.ftp.circumstances import Circumstances
+from ..protocols.ftp.failedlogins import FailedLogins
+from ..protocols.ftp.greeting import Greeting
+from ..terms import Address, Ending
+from ..ways import Nearby, Way
+from . import openingline
+from .hosts import Hosts
+from .openingline import Answer, Opening
+from .proxysession import ProxySession
+from .settings import ProxySettings
+from .talks import ftp_group, relay, rules, seat_of, speak_ftp, terminal_group
+from .transfers import PROXYS, place
+from .visits import Visit
+
+SECRET = 16
+"""Bytes of chance in the secret that joins channels."""
+
+
+@attrs.define(eq=False)
+class Roles:
+    """The living sessions of a security proxy, and how more come to be."""
+
+    settings: ProxySettings
+    hosts: Hosts
+    ports: PortRange
+    """Where data connections from hosts are listened for."""
+    unknown_sessions: int = 0
+    """Channels that came to a proxy that does not know their session: how a misrouting shows."""
+    draining: bool = False
+    """No new terminals and controls; what living sessions need still comes in."""
+    sessions: dict[str, ProxySession] = attrs.field(factory=dict)
+    """FTP sessions by the id that clients know them by."""
+    _logins: FailedLogins = attrs.field(
+        # By user only: every client's machine is a tunnel.
+        factory=lambda: FailedLogins(LoginRules(per_address=None))
+    )
+
+    async def terminal(self, visit: Visit, address: Address, welcome: bytes) -> None:
+        """Bytes to the host and back. Raises Ended."""
+        group = terminal_group(self.settings.terminal_idle)
+        host = await self.hosts.reach(visit, group, "terminal", address)
+        if welcome:
+            visit.end.write(welcome)
+        relay(visit, host)
+
+    async def control(self, visit: Visit, address: Address) -> None:
+        """An FTP session's control channel. Raises Ended."""
+        self._mind_the_first(visit)
+        group = ftp_group(self.settings.ftp)
+        host = await self.hosts.reach(visit, group, "control", address, Greeting)
+        try:
+            self._mind_the_first(visit)
+        except Ended:
+            host.abort()
+            raise
+        self._converse(visit, host)
+
+    def _mind_the_first(self, visit: Visit) -> None:
+        if visit.session in self.sessions:
+            raise Ended("key-full", "a second control channel", bytes(openingline.ROLE))
+
+    def _converse(self, visit: Visit, host: End) -> None:
+        name, seat, claims = visit.session, seat_of(visit), visit.room.claims
+        session = self.sessions[name] = ProxySession(
+            visit,
+            token_hex(SECRET),
+            self.settings.timeout,
+            lambda word: claims.end(seat.session, word),
+        )
+
+        def finished(word: Ending) -> None:
+            del self.sessions[name]
+            session.finish(word)
+
+        def stranger(peer: Address) -> None:
+            visit.room.note(AttackSeen("data-theft", visit.listener, peer))
+
+        nearby = Nearby(visit.room.reactor, host, self.ports, stranger)
+        ways: dict[Side, Way] = {Side.CLIENT: session, Side.SERVER: nearby}
+        visit.end.write(bytes(Answer(200, f"join={session.secret}")))
+        speak_ftp(visit, host, self._circumstances(visit, host), ways, finished)
+
+    def _circumstances(self, visit: Visit, host: End) -> Circumstances:
+        return Circumstances(
+            client=place(PROXYS),
+            client_local=place(PROXYS),
+            server=host.peer,
+            server_local=host.local,
+            rules=rules(self.settings.ftp),
+            failed_logins=self._logins,
+            session=seat_of(visit).session.id,
+            server_name=visit.server,
+            frontend=visit.listener,
+        )
+
+    def join(self, visit: Visit, opening: Opening) -> None:
+        """A channel of a session that this proxy has, or should have. Raises Ended."""
+        session = self.sessions.get(opening.session)
+        known = session is not None and hmac.compare_digest(session.secret, opening.credential)
+        if session is None or not known:
+            self.unknown_sessions += session is None
+            kind = "unknown-session" if session is None else "wrong-secret"
+            visit.room.note(AttackSeen(kind, visit.listener, visit.end.peer, visit.session))
+            raise Ended("no-route", "no such session here", bytes(openingline.SESSION))
+        if opening.transfer is None:
+            session.notify(visit)
+        else:
+            session.data(visit, opening.transfer)
