@@ -17,7 +17,8 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from tests.certificates import Authority, written
-from tests.loopback.site import Site
+from tests.loopback.ftp_site import FtpSite
+from tests.loopback.ftp_talks import Visitor
 from twisted_lb.dial import dial
 from twisted_lb.ends import End
 from twisted_lb.errors import Ended
@@ -81,7 +82,7 @@ def new_key() -> ClientKey:
     return client_key(Key(), datetime.datetime.now(datetime.UTC))
 
 
-class Gateways(Site):
+class Gateways(FtpSite):
     """A site with security proxies and a tunnel."""
 
     def __init__(self, home: Path) -> None:
@@ -152,6 +153,14 @@ class Gateways(Site):
             return mint(self.key, local.destination, f"{local.name}{count}")
 
         return token
+
+    async def logs_in(
+        self, tunnel: Tunnel, local: str = "ftp", source: str = "127.0.0.1"
+    ) -> Visitor:
+        """An ordinary FTP client at a local port of the tunnel."""
+        visitor: Visitor = await self.connect(tunnel.address(local), source, Visitor(self))
+        await visitor.login()
+        return visitor
 
     # -- a client without a tunnel --------------------------------------------------------------
 
