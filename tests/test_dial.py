@@ -15,7 +15,7 @@ from twisted.internet.error import (
 )
 
 from tests.fakes import World
-from twisted_lb.dial import Refused, dial
+from twisted_lb.dial import Refused, dial, shortage
 from twisted_lb.ends import End
 from twisted_lb.errors import Ended
 from twisted_lb.terms import Address
@@ -125,3 +125,19 @@ def test_what_a_server_says_before_it_is_joined_is_held_up_to_a_cap() -> None:
     assert wire.transport.producerState == "producing"
     wire.says(b"x")
     assert wire.transport.producerState == "paused"
+
+
+@pytest.mark.parametrize(
+    ("error", "short"),
+    [
+        (ConnectBindError(errno.EMFILE, "none left"), True),
+        (ConnectError(errno.EADDRNOTAVAIL, "no port left"), True),
+        (ConnectBindError(errno.EADDRNOTAVAIL, "no such address of ours"), False),
+        (ConnectError(errno.ECONNREFUSED, "refused"), False),
+        (ValueError(), False),
+    ],
+)
+def test_what_was_lacking_here_is_told_from_what_the_other_side_said(
+    error: Exception, short: bool
+) -> None:
+    assert shortage(error) is short

@@ -68,6 +68,15 @@ def server(**more: object) -> Server:
 
 
 class TestStanding:
+    def test_a_check_that_had_no_socket_says_nothing_of_the_server(self) -> None:
+        """When our descriptors run out not every server is down."""
+        site = Site(server())
+        nothing = Outcome(None, "connect: Too many open files")
+        site.verdicts(GOOD, BAD, BAD, nothing, nothing, nothing)
+        assert site.servers[0].up
+        site.verdicts(BAD)
+        assert not site.servers[0].up
+
     def test_a_server_that_fails_goes_down_and_comes_up_again(self) -> None:
         site = Site(server())
         site.verdicts(GOOD, BAD, BAD)

@@ -23,6 +23,17 @@ SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Why the system gives no socket: out of descriptors, or of memory for one."""
 
 
+def shortage(error: BaseException) -> bool:
+    """Whether a connect failed because this process had nothing to connect with.
+
+    That may also be a port of its own: EADDRNOTAVAIL, unless it was asked to come from an address.
+    """
+    if not isinstance(error, ConnectError):
+        return False
+    unasked = not isinstance(error, ConnectBindError)
+    return error.osError in SHORTAGES or (unasked and error.osError == errno.EADDRNOTAVAIL)
+
+
 class Refused(Exception):
     """The other side did not take the connection; says why."""
 
@@ -75,7 +86,7 @@ class _Dialling(ClientFactory):
 
 def _why(reason: Failure) -> Refused | Ended:
     error = reason.value
-    if isinstance(error, ConnectBindError) and error.osError in SHORTAGES:
+    if shortage(error):
         return Ended("full", str(error))
     if isinstance(error, TimeoutError):
         return Refused("no answer in time")

@@ -20,7 +20,7 @@ from ..wire.proxyheader import encode_local
 from .agent import LINE_CAP, parse
 from .ftp import ask_ftp
 from .target import Outcome, Target
-from .visit import Failed, Visit
+from .visit import Failed, Shortage, Visit
 
 Ask = Callable[[Visit, Target], Awaitable[Outcome]]
 """What is asked over a connection that stands. Raises Failed, WireError."""
@@ -53,6 +53,8 @@ class Prober:
             return await asking
         except TimeoutError:
             return Outcome(False, f"{visit.stage}: no answer in {target.check.timeout:g} s")
+        except Shortage as why:
+            return Outcome(None, f"{visit.stage}: {why}")
         except (Failed, WireError) as why:
             return Outcome(False, f"{visit.stage}: {why}")
         except CancelledError:

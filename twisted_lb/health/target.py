@@ -32,7 +32,8 @@ class Target:
 class Outcome:
     """What one probe found."""
 
-    ok: bool
+    ok: bool | None
+    """None: nobody was asked, because this process had no socket to ask with."""
     reason: str
     """One sentence for an operator; of a failure, begins with what was being done."""
     expires: float | None = None

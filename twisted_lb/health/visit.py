@@ -16,6 +16,7 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from ..dial import shortage
 from ..ends import address
 from ..reactors import Reactor
 from ..terms import Address
@@ -30,6 +31,10 @@ NEVER: Final = 86400.0
 
 class Failed(Exception):
     """The check failed, for the reason that the text tells."""
+
+
+class Shortage(Exception):
+    """This process has no socket to go there with; it says nothing about the server."""
 
 
 class Visit:
@@ -54,7 +59,7 @@ class Visit:
     # -- going there --------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Connect. Raises Failed."""
+        """Connect. Raises Failed, Shortage."""
         endpoint = TCP6ClientEndpoint if ":" in self._target.host else TCP4ClientEndpoint
         to = endpoint(self._reactor, self._target.host, self._target.port, NEVER)
         try:
@@ -62,6 +67,8 @@ class Visit:
         except ConnectingCancelledError:
             raise CancelledError() from None
         except ConnectError as why:
+            if shortage(why):
+                raise Shortage(str(why.args[0] if why.args else why)) from None
             raise Failed(str(why.args[0] if why.args else why)) from None
         self._standing = True
 

@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from ..balance import Choose
 from ..config.settings import Backend, Check, ServerRule
@@ -101,6 +102,8 @@ class Watch(Rounds):
     `wall` tells seconds since 1970, `choose` spreads the first checks over one interval.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         clock: IReactorTime,
@@ -139,6 +142,12 @@ class Watch(Rounds):
         return chart.judge.interval()
 
     def _learn(self, chart: _Chart, outcome: Outcome) -> None:
+        if outcome.ok is None:
+            of = chart.subject.server
+            self.log.warn("{of} was not checked: {why}", of=of, why=outcome.reason)
+                "{of} was not checked: {why}", of=chart.subject.server, why=outcome.reason
+            )
+            return
         if outcome.words is not None:
             self._heed(chart, outcome.words)
         if outcome.expires is not None:
