@@ -145,8 +145,6 @@ class Watch(Rounds):
         if outcome.ok is None:
             of = chart.subject.server
             self.log.warn("{of} was not checked: {why}", of=of, why=outcome.reason)
-                "{of} was not checked: {why}", of=chart.subject.server, why=outcome.reason
-            )
             return
         if outcome.words is not None:
             self._heed(chart, outcome.words)
