@@ -14,8 +14,10 @@ import attrs
 
 from ..errors import WireError
 from ..terms import ENDINGS, MORE, Ending, More
+from .openingline import transfer_number
 
 LINE_MOST: Final = 128
+"""Bytes of a line with its end."""
 
 
 @attrs.frozen
@@ -99,32 +101,35 @@ class Cancel:
 Notice = Ready | HostConnected | Failed | TransferOver | Closing | Ping
 Reply = Pong | Cancel
 
-_NUMBER: Final = r"([1-9][0-9]{3,4})"
 _NOTICES: Final = (
-    (re.compile(rf"TRANSFER {_NUMBER} passive-ready"), lambda m: Ready(int(m[1]))),
-    (re.compile(rf"TRANSFER {_NUMBER} host-connected"), lambda m: HostConnected(int(m[1]))),
-    (re.compile(rf"TRANSFER {_NUMBER} failed ([a-z-]+)"), lambda m: Failed(int(m[1]), _word(m[2]))),
+    (re.compile(rb"TRANSFER (\d+) passive-ready"), lambda m: Ready(_transfer(m))),
+    (re.compile(rb"TRANSFER (\d+) host-connected"), lambda m: HostConnected(_transfer(m))),
+    (re.compile(rb"TRANSFER (\d+) failed ([a-z-]+)"), lambda m: Failed(_transfer(m), _word(m[2]))),
     (
-        re.compile(rf"TRANSFER {_NUMBER} ended (0|[1-9][0-9]{{0,18}})"),
-        lambda m: TransferOver(int(m[1]), int(m[2])),
+        re.compile(rb"TRANSFER (\d+) ended (0|[1-9]\d{0,18})"),
+        lambda m: TransferOver(_transfer(m), int(m[2])),
     ),
-    (re.compile(r"SESSION closing ([a-z-]+)"), lambda m: Closing(_word(m[1]))),
-    (re.compile(r"PING"), lambda m: Ping()),
+    (re.compile(rb"SESSION closing ([a-z-]+)"), lambda m: Closing(_word(m[1]))),
+    (re.compile(rb"PING"), lambda m: Ping()),
 )
 _REPLIES: Final = (
-    (re.compile(r"PONG"), lambda m: Pong()),
-    (re.compile(rf"CANCEL {_NUMBER}"), lambda m: Cancel(int(m[1]))),
+    (re.compile(rb"PONG"), lambda m: Pong()),
+    (re.compile(rb"CANCEL (\d+)"), lambda m: Cancel(_transfer(m))),
 )
 
 
-def _word(text: str) -> Ending:
-    if text not in ENDINGS:
-        raise WireError(f"{text!r} is no ending")
-    return text
+def _transfer(match: re.Match[bytes]) -> int:
+    return transfer_number(match[1])
+
+
+def _word(text: bytes) -> Ending:
+    if text.decode() not in ENDINGS:
+        raise WireError("not an ending")
+    return text.decode()
 
 
 def write(line: Notice | Reply) -> bytes:
-    """The line with its end."""
+    """The line, its end included."""
     return f"{line}\r\n".encode("ascii")
 
 
@@ -132,31 +137,29 @@ class _Lines:
     """Cuts bytes into lines."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._held = bytearray()
 
     def feed(self, data: bytes) -> None:
         """Bytes came."""
         self._held += data
 
-    def _line(self) -> More | str:
+    def _line(self) -> More | bytes:
         """The next line without its end. Raises WireError."""
         end = self._held.find(b"\r\n", 0, LINE_MOST)
         if end < 0:
             if len(self._held) >= LINE_MOST:
                 raise WireError("a notification that is too long")
             return MORE
-        line, self._held = self._held[:end], self._held[end + 2 :]
-        try:
-            return line.decode("ascii")
-        except UnicodeDecodeError:
-            raise WireError("a notification that is not ASCII") from None
+        line = bytes(self._held[:end])
+        del self._held[: end + 2]
+        return line
 
 
 class Notices(_Lines):
     """What the client reads."""
 
     def next(self) -> More | Notice:
-        """The next notice. Raises WireError."""
+        """The next notice. Raises WireError: nothing that comes after it means anything."""
         line = self._line()
         if line is MORE:
             return MORE
@@ -170,7 +173,7 @@ class Replies(_Lines):
     """What the proxy reads."""
 
     def next(self) -> More | Reply:
-        """The next reply. Raises WireError."""
+        """The next reply. Raises WireError: nothing that comes after it means anything."""
         line = self._line()
         if line is MORE:
             return MORE

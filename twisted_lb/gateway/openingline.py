@@ -23,6 +23,8 @@ ANSWER_MOST: Final = 512
 """Bytes of an answer with its end."""
 ROLES: Final = ("terminal", "control", "data", "notification")
 
+_PRINTABLE: Final = re.compile(rb"[\x20-\x7e]*")
+_VERSION: Final = b"LBP/1 "
 _LINE: Final = re.compile(
     rb"LBP/1 (terminal|control|data|notification) ([A-Za-z0-9._-]{1,128}) ([A-Za-z0-9._-]+)"
     rb"((?: [a-z]+=[A-Za-z0-9._-]*)*)"
@@ -48,8 +50,10 @@ class Opening:
 def read(data: bytes) -> More | tuple[Opening, int]:
     """The opening line at the start of everything received so far, and its length.
 
-    Raises WireError when none can come of these bytes.
+    Raises WireError as soon as none can come of these bytes.
     """
+    if not _VERSION.startswith(data[: len(_VERSION)]):
+        raise WireError("another protocol, or another version of it")
     line, length = _line(data, LINE_MOST)
     if line is None:
         return MORE
@@ -68,9 +72,17 @@ def _transfer(role: Role, words: bytes) -> int | None:
         raise WireError("a data channel names one transfer, the others none")
     if not named:
         return None
-    if not re.fullmatch(rb"[1-9][0-9]{3,4}", named[0]) or not 1024 <= int(named[0]) <= 65_535:
+    return transfer_number(named[0])
+
+
+def transfer_number(text: bytes) -> int:
+    """A transfer number as lines spell it: what FTP takes for a port above the privileged ones.
+
+    Raises WireError.
+    """
+    if not re.fullmatch(rb"[1-9][0-9]{3,4}", text) or not 1024 <= int(text) <= 65_535:
         raise WireError("a transfer is a number from 1024 to 65535")
-    return int(named[0])
+    return int(text)
 
 
 @attrs.frozen
@@ -114,8 +126,14 @@ def read_answer(data: bytes) -> More | tuple[Answer, int]:
 
 
 def _line(data: bytes, most: int) -> tuple[bytes | None, int]:
-    """The first line without its end, and its length with it; None when it has not come yet."""
-    end = data.find(b"\r\n", 0, most)
-    if end < 0 and len(data) >= most:
-        raise WireError(f"no line within {most} bytes")
-    return (data[:end], end + 2) if end >= 0 else (None, 0)
+    """The first line without its end, and its length with it; None when it has not come yet.
+
+    A byte that no line has is refused when it comes, not at the deadline.
+    """
+    end = len(_PRINTABLE.match(data, 0, most)[0])  # type: ignore[index]  # matches nothing, too
+    rest = data[end : end + 2]
+    if rest == b"\r\n" and end + 2 <= most:
+        return data[:end], end + 2
+    if rest not in (b"", b"\r") or len(data) >= most:
+        raise WireError(f"no line of printable ASCII within {most} bytes")
+    return None, 0

@@ -24,7 +24,7 @@ from .grants import Denied
 from .keys import ALGORITHMS, SigningKey, VerifyingKey
 from .tokenclaims import Claims, json_object, malformed, read, spell
 
-TOKEN_MOST: Final = 6_000
+TOKEN_MOST: Final = 6_144
 """Characters of a token."""
 
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
