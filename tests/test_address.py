@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from twisted_lb.wire.address import ip
+from twisted_lb.wire.address import ip, within
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,19 @@ def test_every_dress_of_an_address_is_the_same_address(host: str, expected: str)
 def test_a_host_name_is_no_address() -> None:
     with pytest.raises(ValueError, match="does not appear to be"):
         ip("host.example.com")
+
+
+@pytest.mark.parametrize(
+    ("host", "inside"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("11.0.0.1", False),
+        ("2001:db8::7", True),
+        ("2001:dead::7", False),
+    ],
+)
+def test_an_address_is_in_a_network_of_its_family(host: str, inside: bool) -> None:
+    networks = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("2001:db8::/32"))
+    assert within(host, networks) is inside
+    assert not within(host, ())

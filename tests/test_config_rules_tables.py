@@ -120,6 +120,14 @@ def test_proxy_headers_are_taken_from_known_peers_only() -> None:
     }
 
 
+def test_only_ftp_has_data_connections_that_could_come_bare() -> None:
+    proxy = 'proxy = { mode = "required", trusted = "10.0.0.1", bare_data = true }\n'
+    assert wrong(BACKEND + FRONTEND + proxy) == {
+        "frontend[web].proxy.bare_data": 'is read only with `protocol = "ftp"`'
+    }
+    assert wrong(BACKEND + FTP + proxy) == {}
+
+
 def test_data_headers_extend_what_a_server_wants() -> None:
     text = BACKEND + FTP + "ftp.proxy_data = true"
     assert wrong(text) == {

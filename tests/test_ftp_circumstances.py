@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_network
 
+import attrs
 import pytest
 
 from tests.ftptalk import circumstances
@@ -57,3 +58,5 @@ def test_peers_of_fxp_are_allowed_by_network_and_never_ourselves() -> None:
     for host in ("127.0.0.1", "0.0.0.0", "192.0.2.1", "198.51.100.254", "::1", "::"):
         assert not about.permits(host)
     assert not circumstances().permits("192.0.2.77")
+    behind = attrs.evolve(about, ours=("192.0.2.77",))
+    assert not behind.permits("192.0.2.77")

@@ -6,12 +6,12 @@ from collections import Counter
 from random import Random
 
 import pytest
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 
 from tests.fakes import Ears, Listening, Wire, World, tcp
 from twisted_lb.ends import End
 from twisted_lb.errors import Ended
-from twisted_lb.ports import TRIES, DataListener, PortRange
+from twisted_lb.ports import BACKLOG, TRIES, DataListener, Front, PortRange
 from twisted_lb.terms import Address
 
 CLIENT = "192.0.2.9"
@@ -27,12 +27,13 @@ class Announced:
         ports: PortRange | None = None,
         peer: str = CLIENT,
         host: str = OURS,
+        front: Front | None = None,
     ) -> None:
         self.world = world or World()
         self.ports = ports or PortRange((40_000, 40_009), Random(1).randrange, World.listenTCP)
         self.strangers: list[Address] = []
         self.result: list[object] = []
-        self.listener = DataListener(self.ports, peer, self.strangers.append)
+        self.listener = DataListener(self.ports, peer, self.strangers.append, front)
         self.listener.come.addCallbacks(
             self.result.append, lambda failure: self.result.append(failure.value)
         )
@@ -268,3 +269,94 @@ def test_a_listener_that_is_closed_waits_for_nobody() -> None:
     announced.port.comes(CLIENT)
     announced.listener.wait(5.0)
     assert not announced.world.getDelayedCalls()
+
+
+# -- brought by a proxy ----------------------------------------------------------------------------
+
+PROXY = "198.51.100.80"
+
+
+class Behind(Announced):
+    """The same behind a proxy, which says whose a connection is when the test lets it."""
+
+    def __init__(self, bare: str = "") -> None:
+        self.asked: dict[End, Deferred[Address]] = {}
+        super().__init__(front=Front(PROXY.__eq__, self._introduced, bare))
+
+    def _introduced(self, end: End) -> Deferred[Address]:
+        self.asked[end] = Deferred()
+        return self.asked[end]
+
+    def brings(self, client: str, wire: Wire) -> None:
+        """The proxy says whose this is."""
+        self.asked[wire.end].callback(Address(client, 4711))
+
+
+def test_a_proxy_brings_the_clients_connection() -> None:
+    """T91."""
+    announced = Behind()
+    wire = announced.port.comes(PROXY)
+    assert announced.port.open
+    assert announced.result == []
+    announced.brings(CLIENT, wire)
+    assert announced.result == [wire.end]
+    assert wire.end.peer == Address(CLIENT, 4711)
+    assert not announced.port.open
+
+
+def test_somebody_elses_connection_is_refused_and_uses_nothing_up() -> None:
+    """T48, T91: behind the same proxy is not behind the same control connection."""
+    announced = Behind()
+    other, right = announced.port.comes(PROXY), announced.port.comes(PROXY, 50_001)
+    announced.brings("192.0.2.66", other)
+    assert other.endings == ["abort"]
+    assert announced.strangers == [Address("192.0.2.66", 4711)]
+    announced.brings(CLIENT, right)
+    assert announced.result == [right.end]
+
+
+def test_when_the_right_one_has_come_nobody_else_is_asked_any_more() -> None:
+    announced = Behind()
+    slow, right = announced.port.comes(PROXY), announced.port.comes(CLIENT)
+    assert announced.result == [right.end]
+    assert slow.endings == ["abort"]
+    assert right.endings == []
+    assert announced.port.comes(PROXY, 50_001) is None
+
+
+def test_who_is_not_introduced_is_reset_and_the_next_is_heard() -> None:
+    announced = Behind()
+    wire = announced.port.comes(PROXY)
+    announced.asked[wire.end].errback(Ended("too-slow"))
+    assert wire.endings == ["abort"]
+    assert announced.result == []
+    assert announced.port.open
+    assert announced.strangers == []
+
+
+def test_only_so_many_are_asked_at_once() -> None:
+    """Attack 6: a flood through the proxy keeps neither descriptors nor the client out for long."""
+    announced = Behind()
+    wires = [announced.port.comes(PROXY, 50_000 + number) for number in range(BACKLOG)]
+    assert announced.port.comes(PROXY, 60_000) is None
+    announced.asked[wires[0].end].errback(Ended("too-slow"))
+    right = announced.port.comes(PROXY, 60_001)
+    announced.brings(CLIENT, right)
+    assert announced.result == [right.end]
+    assert {ending for wire in wires for ending in wire.endings} == {"abort"}
+
+
+def test_without_a_word_only_the_clients_own_proxy_may_bring_it_where_that_is_allowed() -> None:
+    """T91."""
+    announced = Behind(bare="198.51.100.81")
+    assert announced.port.comes("198.51.100.82") is None
+    wire = announced.port.comes("198.51.100.81")
+    assert announced.result == [wire.end]
+
+
+def test_at_the_deadline_those_who_were_not_introduced_yet_are_reset() -> None:
+    announced = Behind()
+    wire = announced.port.comes(PROXY)
+    announced.world.advance(30.0)
+    assert wire.endings == ["abort"]
+    assert not announced.port.open

@@ -123,3 +123,14 @@ def test_a_way_is_told_of_a_leg_that_was_never_joined() -> None:
     met.release()
     assert wire.endings == ["abort"]
     assert way.parting == [(wire.end, "client-left", 0, 0)]
+
+
+@pytest.mark.parametrize(("host", "source"), [("192.0.2.9", OURS), ("2001:db8::9", "")])
+def test_we_come_from_where_the_client_reached_us_as_far_as_it_has_that_family(
+    host: str, source: str
+) -> None:
+    """T91: a client in IPv6 behind a proxy that reaches us in IPv4."""
+    place = Place()
+    place.way.dial(Address(host, 50_000), 5.0).addErrback(lambda _: None)
+    [dialled] = place.world.dialled
+    assert (dialled.host, dialled.source) == (host, source)

@@ -2,6 +2,7 @@
 
 In: an address to listen on, the one host that may come, a deadline. Out: its End, once. Ports are
 drawn at random and not drawn again soon (attack 6); a wrong peer is refused and uses nothing up.
+Where a proxy stands in front of us, it may bring that host's connection: it says first whose it is.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from twisted.internet.defer import Deferred
+import attrs
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
 from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.python.failure import Failure
 
 from .ends import End, address, line
 from .errors import Ended
@@ -78,16 +81,37 @@ class PortRange:
             self._free.append(self._rest.popleft())
 
 
+@attrs.frozen
+class Front:
+    """A proxy in front of us: it may bring a connection, as it brought its control connection."""
+
+    trusts: Callable[[str], bool]
+    """Whether who comes from this address may say whose a connection is."""
+    introduced: Callable[[End], Deferred[Address]]
+    """Reads who that is, of an End that has just come; fails with Ended."""
+    bare: str = ""
+    """The address from which connections come that nobody says anything of; empty: none."""
+
+
 class DataListener(ServerFactory):
     """Waits for the one connection that was announced. `come` fires with its End, or Ended."""
 
     noisy = False
 
-    def __init__(self, ports: PortRange, peer: str, on_stranger: Callable[[Address], None]) -> None:
+    def __init__(
+        self,
+        ports: PortRange,
+        peer: str,
+        on_stranger: Callable[[Address], None],
+        front: Front | None = None,
+    ) -> None:
         self.come: Deferred[End] = Deferred(lambda _: self.close())
         self.address: Address | None = None
         self._ports = ports
         self._peer = ip(peer)
+        self._front = front
+        self._asked: dict[End, Deferred[Address]] = {}
+        """Connections that a proxy brought, and has not said yet whose they are."""
         self._on_stranger = on_stranger
         self._clock: Reactor
         self._listening: IListeningPort | None = None
@@ -121,6 +145,8 @@ class DataListener(ServerFactory):
             listening.stopListening()
             self._ports.give_back(self._drawn)
         self._forget_deadline()
+        for asked in list(self._asked.values()):
+            asked.cancel()
 
     def _forget_deadline(self) -> None:
         if self._deadline is not None and self._deadline.active():
@@ -131,17 +157,46 @@ class DataListener(ServerFactory):
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         assert addr is not None, "a TCP port names its peers"
         came = address(addr)
-        if self._listening is None or ip(came.host) != self._peer:
-            self._on_stranger(came)
-            return None
-        self.close()
-        return line(self._arrived, HOLD)
+        if self._listening is not None:
+            if self._is_the_one(came):
+                self.close()
+                return line(self._arrived, HOLD)
+            if self._front is not None and self._front.trusts(came.host):
+                return line(self._ask, HOLD) if len(self._asked) < BACKLOG else None
+        self._on_stranger(came)
+        return None
+
+    def _is_the_one(self, came: Address) -> bool:
+        bare = self._front.bare if self._front is not None else ""
+        return ip(came.host) == self._peer or (bare != "" and ip(came.host) == ip(bare))
 
     def _arrived(self, end: End) -> None:
         if self.come.called:
             end.abort()
         else:
             self.come.callback(end)
+
+    # -- brought by a proxy -------------------------------------------------------------------
+
+    def _ask(self, end: End) -> None:
+        assert self._front is not None, "somebody brought it"
+        asked = self._asked[end] = self._front.introduced(end)
+        asked.addCallbacks(self._named, self._unnamed, callbackArgs=(end,), errbackArgs=(end,))
+
+    def _named(self, client: Address, end: End) -> None:
+        del self._asked[end]
+        if ip(client.host) != self._peer:
+            self._on_stranger(client)
+            end.abort()
+            return
+        end.peer = client
+        self.close()
+        self._arrived(end)
+
+    def _unnamed(self, failure: Failure, end: End) -> None:
+        failure.trap(Ended, CancelledError)
+        del self._asked[end]
+        end.abort()
 
     def _too_slow(self) -> None:
         self.close()

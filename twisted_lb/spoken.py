@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import attrs
+from twisted.internet.defer import Deferred, TimeoutError
+
+from .accept import proxy_header
 from .backend import Judge
 from .claims import Seat
 from .config.settings import FtpRules
 from .connection import Story, proxy_out
 from .converse import Converse
-from .ends import End
+from .ends import End, address
+from .errors import Ended
 from .facts import AttackSeen
 from .meet import Circle
-from .ports import PortRange
+from .ports import Front, PortRange
 from .protocols.actions import Side
 from .protocols.ftp.circumstances import Circumstances, ServerMemory
 from .protocols.ftp.control import FtpControl
@@ -26,6 +31,7 @@ from .reactors import Reactor
 from .relay import Idle, Joined
 from .terms import Address, Ending, Server
 from .ways import Nearby
+from .wire.address import within
 
 
 class Opaque:
@@ -104,7 +110,8 @@ class Ftp:
         assert session.server is not None, "a joined channel has a server"
         return Circumstances(
             client=control[Side.CLIENT].peer,
-            client_local=control[Side.CLIENT].local,
+            client_local=story.local,
+            ours=(control[Side.CLIENT].local.host,),
             server=control[Side.SERVER].peer,
             server_local=control[Side.SERVER].local,
             rules=story.parts.frontend.ftp,
@@ -127,6 +134,8 @@ class Ftp:
         def stranger(peer: Address) -> None:
             parts.note(AttackSeen("data-theft", parts.frontend.name, peer))
 
+        near = {s: Nearby(parts.reactor, control[s], self.ports[s], stranger) for s in Side}
+        near[Side.CLIENT] = attrs.evolve(near[Side.CLIENT], front=front(story))
         return Circle(
             parts.reactor,
             parts.claims,
@@ -134,11 +143,38 @@ class Ftp:
             parts.note,
             session,
             control,
-            {s: Nearby(parts.reactor, control[s], self.ports[s], stranger) for s in Side},
+            near,
             rules.data_timeout,
             rules.stall_timeout,
             header if rules.proxy_data else lambda seat: b"",
         )
+
+
+def front(story: Story) -> Front | None:
+    """The proxy that brought this client, and may bring its data connections, too (T91)."""
+    parts, rule = story.parts, story.parts.frontend.proxy
+    if rule.mode == "off":
+        return None
+
+    async def introduced(end: End) -> Address:
+        reading = Deferred.fromCoroutine(proxy_header(end))
+        try:
+            header = await reading.addTimeout(parts.frontend.timeout.proxy, parts.reactor)
+        except TimeoutError:
+            why = Ended("too-slow", "a data connection without a PROXY header")
+        except Ended as ended:
+            why = ended
+        else:
+            return end.peer if header.source is None or header.local else header.source
+        if why.word != "client-left":  # as a check of the proxy's would
+            parts.note(AttackSeen("proxy-spoof", parts.frontend.name, end.peer, why.detail))
+        raise why
+
+    return Front(
+        trusts=lambda host: within(host, rule.trusted),
+        introduced=lambda end: Deferred.fromCoroutine(introduced(end)),
+        bare=address(story.client.transport.getPeer()).host if rule.bare_data else "",
+    )
 
 
 def seat_of(story: Story) -> Seat:

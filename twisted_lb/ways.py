@@ -15,9 +15,10 @@ from twisted.internet.defer import Deferred
 
 from .dial import dial
 from .ends import End
-from .ports import DataListener, PortRange
+from .ports import DataListener, Front, PortRange
 from .reactors import Reactor
 from .terms import Address, Ending
+from .wire.address import ip
 
 
 class Awaited(Protocol):
@@ -53,15 +54,20 @@ class Nearby:
     """Where data listeners stand."""
     on_stranger: Callable[[Address], None]
     """Told of a peer that is not that host."""
+    front: Front | None = None
+    """The proxy that the control connection came through, if it did."""
 
     # Way
 
     def listen(self, seconds: float) -> tuple[Address, Awaited]:
-        listener = DataListener(self.ports, self.control.peer.host, self.on_stranger)
+        peer = self.control.peer.host
+        listener = DataListener(self.ports, peer, self.on_stranger, self.front)
         return listener.listen(self.reactor, self.control.local.host, seconds), listener
 
     def dial(self, address: Address, seconds: float) -> Deferred[End]:
-        return dial(self.reactor, address, seconds, source=self.control.local.host)
+        ours = self.control.local.host  # of another family, when a proxy stands between
+        same = ip(ours).version == ip(address.host).version
+        return dial(self.reactor, address, seconds, source=ours if same else "")
 
     def parted(self, leg: End, word: Ending, from_client: int, from_server: int) -> None:
         """Nobody counts these connections by themselves: the transfer is what is told."""

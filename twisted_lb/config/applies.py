@@ -44,7 +44,7 @@ ONLY: Final = (
     ),
     Only(
         ProxyIn,
-        ("trusted",),
+        ("trusted", "bare_data"),
         "mode",
         lambda proxy: proxy.mode == "required",
         'is read only with `mode = "required"`',

@@ -102,6 +102,14 @@ def data_headers_are_wanted(meaning: Meaning) -> Iterator[Complaint]:
             yield Complaint((*path, "ftp", "proxy_data"), message)
 
 
+def bare_data_is_of_ftp(meaning: Meaning) -> Iterator[Complaint]:
+    """Nothing else has data connections of its own."""
+    for path, frontend in meaning.frontends:
+        if frontend.proxy.bare_data and frontend.protocol != "ftp":
+            message = 'is read only with `protocol = "ftp"`'
+            yield Complaint((*path, "proxy", "bare_data"), message, ((*path, "protocol"),))
+
+
 def checks_can_run(meaning: Meaning) -> Iterator[Complaint]:
     """A check has all that its type needs."""
     for index, backend in enumerate(meaning.document.backends):
@@ -163,6 +171,7 @@ RULES: Final[tuple[Rule, ...]] = (
     routes_can_match,
     proxies_are_trusted,
     data_headers_are_wanted,
+    bare_data_is_of_ftp,
     idle_times_are_read,
     checks_can_run,
     servers_are_shown_whole_identities,

@@ -82,6 +82,9 @@ class ProxyIn:
     mode: Literal["off", "required"] = "off"
     trusted: tuple[Network, ...] = ()
     """Only these may connect when the header is required; a header from elsewhere is spoofing."""
+    bare_data: bool = False
+    """ftp: whether the proxy that brought a client may bring its data connections without a header
+    (T91). Whoever else comes through that proxy may then take them."""
 
 
 @attrs.frozen

@@ -7,7 +7,9 @@ addresses (keys, trust, PROXY families) must see the same client either way.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -17,6 +19,12 @@ def ip(host: str) -> IP:
     Raises ValueError for a host name.
     """
     return unmapped(ipaddress.ip_address(host.partition("%")[0]))
+
+
+def within(host: str, networks: Iterable[Network]) -> bool:
+    """Whether an address is in one of these networks."""
+    came = ip(host)
+    return any(came.version == network.version and came in network for network in networks)
 
 
 def unmapped(address: IP) -> IP:

@@ -8,7 +8,7 @@ import attrs
 
 from ...config.settings import FtpRules, LoginRules
 from ...terms import Address
-from ...wire.address import ip
+from ...wire.address import ip, within
 from ...wire.ftpaddress import Family, family, unmapped
 from .failedlogins import FailedLogins
 
@@ -38,7 +38,7 @@ class Circumstances:
     client: Address = attrs.field(converter=_plain)
     """The client's end of its control connection."""
     client_local: Address = attrs.field(converter=_plain)
-    """Our end of it: what the client reached."""
+    """Our end of it: what the client reached, in front of us when a PROXY header told."""
     server: Address = attrs.field(converter=_plain)
     """The server's end of its control connection: data connections go to this host only."""
     server_local: Address = attrs.field(converter=_plain)
@@ -47,6 +47,8 @@ class Circumstances:
     memory: ServerMemory = attrs.field(factory=ServerMemory)
     failed_logins: FailedLogins = attrs.field(factory=lambda: FailedLogins(LoginRules()))
     """Shared by all conversations of the frontend (T49)."""
+    ours: tuple[str, ...] = ()
+    """Further addresses of our own."""
     session: str = ""
     """Names for the facts."""
     server_name: str = ""
@@ -71,11 +73,10 @@ class Circumstances:
         """Whether PORT and EPRT may name a host that is not the client (FXP): a configured one,
         and never ourselves by whatever name."""
         address = ip(host)
-        ours = (ip(self.client_local.host), ip(self.server_local.host))
-        if address.is_loopback or address.is_unspecified or address in ours:
+        ours = (self.client_local.host, self.server_local.host, *self.ours)
+        if address.is_loopback or address.is_unspecified or address in map(ip, ours):
             return False
-        peers = self.rules.allowed_peers
-        return any(address.version == net.version and address in net for net in peers)
+        return within(host, self.rules.allowed_peers)
 
 
 def advertised(rules: FtpRules, client: str, reached: str) -> str:
