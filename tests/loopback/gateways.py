@@ -91,6 +91,8 @@ class Gateways(FtpSite):
         self.ca = written(self.authority.pem, home / "ca.pem")
         self.certificate = written(self.authority.sign(NAME), home / "front.pem")
         self.key = new_key()
+        self.stolen = False
+        """Whether the tunnel's tokens are bound to somebody else's key."""
         self.proxies: list[SecurityProxy] = []
         self.tunnels: list[Tunnel] = []
         self.ends: list[End] = []
@@ -150,7 +152,8 @@ class Gateways(FtpSite):
         async def token() -> str:
             nonlocal count
             count += 1
-            return mint(self.key, local.destination, f"{local.name}{count}")
+            key = new_key() if self.stolen else self.key
+            return mint(key, local.destination, f"{local.name}{count}")
 
         return token
 
