@@ -1,12 +1,18 @@
 """A configuration is loaded whole, or refused with everything that is wrong with it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 from tests.configs import BACKEND, FRONTEND, problems
-from twisted_lb.config.load import files, load, names
-from twisted_lb.config.settings import Backend, Check, RoleRule, ServerRule, Settings, SniRoute
+from twisted_lb.config.addresses import LISTEN
+from twisted_lb.config.load import files, load, load_as, names
+from twisted_lb.config.meaning import Complaint
+from twisted_lb.config.settings import Backend, Check, Log, RoleRule, ServerRule, Settings, SniRoute
+from twisted_lb.config.tables import table_of
+from twisted_lb.config.values import whole
 from twisted_lb.errors import ConfigurationError
 from twisted_lb.terms import Address
 
@@ -105,3 +111,47 @@ def test_the_names_that_must_resolve() -> None:
     servers = (ServerRule("a", "ftp.example.com"), ServerRule("b", "2001:db8::1"))
     settings = Settings((), {}, {"pool": Backend("pool", servers)})
     assert names(settings) == (("backend[pool].server[a].host", "ftp.example.com"),)
+
+
+# -- another program's file ------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Lamp:
+    name: str
+    watts: int = 40
+
+
+@attrs.frozen
+class House:
+    listen: tuple[Address, ...]
+    lamps: tuple[Lamp, ...] = ()
+    log: Log = attrs.field(factory=Log)
+
+
+HOUSE = table_of(House, {(House, "listen"): LISTEN, (Lamp, "watts"): whole(1, 100, 40)})
+
+
+def dark(house: House) -> Iterator[Complaint]:
+    for index, lamp in enumerate(house.lamps):
+        if lamp.watts < 10:
+            yield Complaint(("lamp", index, "watts"), "is dark")
+
+
+def test_another_program_has_tables_of_its_own() -> None:
+    """And shares the balancer's where it has the same."""
+    text = 'listen = "*:80"\nlog.access = "off"\n[[lamp]]\nname = "hall"\n'
+    house = House((Address("*", 80),), (Lamp("hall"),), Log("off"))
+    assert load_as(HOUSE, text, "house.toml", dark) == house
+
+
+def test_everything_that_is_wrong_with_it_is_told_at_once() -> None:
+    text = '[[lamp]]\nname = "a"\nwats = 3\n[[lamp]]\nname = "b"\nwatts = 0\n[[lamp]]\nname = "c"\n'
+    with pytest.raises(ConfigurationError) as caught:
+        load_as(HOUSE, text + "watts = 3\n", "house.toml", dark)
+    assert str(caught.value).splitlines() == [
+        "house.toml: listen: is missing: the top needs it",
+        'house.toml:3: lamp[a].wats: is not a key of [[lamp]]: did you mean "watts"?',
+        "house.toml:6: lamp[b].watts: wants a whole number from 1 to 100, as 40; got the number 0",
+        "house.toml:9: lamp[c].watts: is dark",
+    ]

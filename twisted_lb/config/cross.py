@@ -6,7 +6,7 @@ value that could not be read is dropped: mending the value may mend it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from . import rules_groups, rules_names, rules_ports, rules_tables
@@ -28,7 +28,11 @@ RULES: Final[tuple[Rule, ...]] = (
 def cross(found: Found, document: Document) -> None:
     """Notes everything that does not fit together."""
     meaning = Meaning.of(document)
-    complaints = [*_unmet(found, document), *(one for rule in RULES for one in rule(meaning))]
+    complain(found, [*_unmet(found, document), *(one for rule in RULES for one in rule(meaning))])
+
+
+def complain(found: Found, complaints: Iterable[Complaint]) -> None:
+    """Notes complaints, each once, but those that follow from what could not be read."""
     for complaint in dict.fromkeys(complaints):
         if not any(_unread(found, path) for path in (complaint.path, *complaint.because)):
             found.add(complaint.path, complaint.message)

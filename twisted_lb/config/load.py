@@ -6,18 +6,20 @@ Sans-I/O: the caller reads the file, and asks `files` and `names` what else it s
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import ConfigurationError, Problem
 from .addresses import is_address
-from .cross import cross
+from .cross import complain, cross
 from .document import settle
 from .locate import line_of_error, locate
-from .read import Found, read
+from .meaning import Complaint
+from .read import Found, read, read_as
 from .settings import Settings
-from .tables import NO_PLUGINS, Plugins
+from .tables import NO_PLUGINS, Plugins, Table
 
-__all__ = ["Plugins", "files", "load", "names"]
+__all__ = ["Plugins", "files", "load", "load_as", "names"]
 
 
 def load(text: str, file: str, *, plugins: Plugins = NO_PLUGINS) -> Settings:
@@ -28,10 +30,26 @@ def load(text: str, file: str, *, plugins: Plugins = NO_PLUGINS) -> Settings:
     found = Found(_parse(text, file), locate(text))
     document = read(found, plugins)
     cross(found, document)
+    _raise_problems(found, file)
+    return settle(document)
+
+
+def load_as(table: Table, text: str, file: str, rules: Callable[[Any], Iterable[Complaint]]) -> Any:
+    """The same for another program's file: what `table` makes of it.
+
+    `rules` complain of what no single key can tell.
+    """
+    found = Found(_parse(text, file), locate(text))
+    settings = read_as(found, table)
+    complain(found, rules(settings))
+    _raise_problems(found, file)
+    return settings
+
+
+def _raise_problems(found: Found, file: str) -> None:
     if found.problems:
         by_line = sorted(found.problems, key=lambda problem: problem.line or 0)
         raise ConfigurationError(file, tuple(by_line))
-    return settle(document)
 
 
 def _parse(text: str, file: str) -> dict[str, Any]:

@@ -79,6 +79,11 @@ def read(found: Found, plugins: Plugins) -> Document:
     return document
 
 
+def read_as(found: Found, table: Table) -> Any:
+    """What a file says whose top is this table."""
+    return _Reader(found, table).table(table, found.raw, ())
+
+
 def _preset(frontend: Any) -> Any:
     """Fills in what the frontend's protocol sets where the text says nothing."""
     protocol = frontend.get("protocol") if isinstance(frontend, dict) else None
@@ -117,7 +122,7 @@ class _Reader:
             return self._stand_in(field)
         if field.key not in raw:
             if field.default is attrs.NOTHING:
-                self._found.refuse(path, f"is missing: {table.title} needs it")
+                self._found.refuse(path, f"is missing: {table.title or 'the top'} needs it")
             return self._stand_in(field)
         if isinstance(field.kind, Nested):
             return self._nested(field.kind, raw[field.key], path)

@@ -109,12 +109,19 @@ def document_table(plugins: Plugins = NO_PLUGINS) -> Table:
     return _table(Document, "", _kinds(plugins))
 
 
+def table_of(cls: type, kinds: Kinds) -> Table:
+    """The table of another program's whole file: `kinds` of its own, and those of classes that it
+    shares with the balancer."""
+    return _table(cls, "", KINDS | kinds)
+
+
 # -- kinds that no annotation tells ----------------------------------------------------------------
 
-_Kinds = dict[tuple[type, str], v.Value]
+Kinds = dict[tuple[type, str], v.Value]
+"""By class and attribute."""
 
 
-def _kinds(plugins: Plugins) -> _Kinds:
+def _kinds(plugins: Plugins) -> Kinds:
     """The kinds of values for the attributes whose annotation does not say enough."""
     return KINDS | {
         (WrittenFrontend, "protocol"): _names(PROTOCOLS, plugins.protocols, {"http"}),
@@ -131,7 +138,7 @@ _ZERO: Final = u.duration(0.0)
 _DURATION: Final = u.duration(0.001)
 _COUNT: Final = v.whole(1, 10_000_000, 1000)
 
-KINDS: Final[_Kinds] = {
+KINDS: Final[Kinds] = {
     (s.Prefix, "ipv4"): v.whole(1, 32, 32),
     (s.Prefix, "ipv6"): v.whole(1, 128, 64),
     (s.RoleRule, "server_port"): at.SERVER_PORT,
@@ -191,7 +198,7 @@ KINDS: Final[_Kinds] = {
 # -- what the annotations tell ---------------------------------------------------------------------
 
 
-def _table(cls: type, title: str, kinds: _Kinds, without: str = "") -> Table:
+def _table(cls: type, title: str, kinds: Kinds, without: str = "") -> Table:
     hints = typing.get_type_hints(cls)
     fields = (
         _field(cls, attribute, hints[attribute.name], title, kinds)
@@ -201,7 +208,7 @@ def _table(cls: type, title: str, kinds: _Kinds, without: str = "") -> Table:
     return Table(cls, title, tuple(fields))
 
 
-def _field(cls: type, attribute: Any, hint: Any, title: str, kinds: _Kinds) -> Field:
+def _field(cls: type, attribute: Any, hint: Any, title: str, kinds: Kinds) -> Field:
     name, default = attribute.name, attribute.default
     kind: v.Value | Nested | None = kinds.get((cls, name)) or _nested(hint, name, title, kinds)
     if kind is None:
@@ -212,7 +219,7 @@ def _field(cls: type, attribute: Any, hint: Any, title: str, kinds: _Kinds) -> F
     return Field(name.removesuffix("s") if singular else name, name, kind, default)
 
 
-def _nested(hint: Any, name: str, title: str, kinds: _Kinds) -> Nested | None:
+def _nested(hint: Any, name: str, title: str, kinds: Kinds) -> Nested | None:
     """The tables that an attribute of this annotation holds, if it does."""
     stem = f"{title.strip('[]')}.{name}".lstrip(".")
     match typing.get_origin(hint), typing.get_args(hint):
