@@ -6,7 +6,8 @@ import pytest
 
 from tests.ftptalk import fresh, greeted, logged_in, moving, passive
 from tests.script import play
-from twisted_lb.protocols.actions import Finish, Send, Side
+from twisted_lb.protocols.actions import Actions, Finish, Listen, Send, Side
+from twisted_lb.terms import Address
 
 
 def test_a_command_waits_for_the_greeting() -> None:
@@ -86,8 +87,76 @@ def test_what_we_answer_is_answered_in_its_turn() -> None:
     ],
 )
 def test_security_and_strange_addresses_never_reach_the_server(command: str, code: str) -> None:
-    """T31, T32, T33, T45, T75, T79."""
-    play(logged_in(), f"C: {command}  -> C: {code}")
+    """T31, T32, T33, T34, T45, T75, T79: every time."""
+    play(logged_in(), f"C: {command}  -> C: {code}\nC: {command}  -> C: {code}")
+
+
+@pytest.mark.parametrize("server_data", ["passive", "active"])
+@pytest.mark.parametrize("verb", ["EPSV", "EPRT |1|192.0.2.9|51201|"])
+def test_the_server_hears_what_the_client_says_and_announcements_and_nothing_else(
+    verb: str, server_data: str
+) -> None:
+    """T13, T54: no TYPE, STRU, MODE or REST of ours, whatever is translated and tried again."""
+    machine = logged_in(server_data=server_data)
+    heard: list[bytes] = []
+
+    def says(side: Side, line: bytes) -> None:
+        for action in machine.received(side, line + b"\r\n", 0.0):
+            if isinstance(action, Listen):
+                follow(machine.listening(action.data, action.side, HERE, 0.0))
+            follow([action])
+
+    def follow(actions: Actions) -> None:
+        for action in actions:
+            if isinstance(action, Send) and action.to is Side.SERVER:
+                heard.extend(action.data.split(b"\r\n")[:-1])
+                answer(action.data)
+
+    def answer(line: bytes) -> None:
+        answers = {
+            b"EPSV": b"500 what?",
+            b"EPRT": b"500 what?",
+            b"PASV": PASSIVE,
+            b"RETR": b"150 ok",
+        }
+        says(Side.SERVER, answers.get(line[:4], b"200 ok"))
+
+    said = [
+        b"TYPE I",
+        b"STRU F",
+        b"MODE S",
+        b"SIZE a",
+        b"TYPE A",
+        verb.encode(),
+        b"REST 5",
+        b"RETR a",
+    ]
+    for line in said:
+        says(Side.CLIENT, line)
+    announced = {b"EPSV", b"EPRT", b"PASV", b"PORT"}
+    others = [line for line in heard if line[:4] not in announced]
+    assert others == [line for line in said if line[:4] not in announced]
+    assert len(heard) == len(others) + 2
+
+
+HERE = Address("198.51.100.254", 30_000)
+PASSIVE = b"227 Entering (198,51,100,1,4,1)"
+
+
+@pytest.mark.parametrize("verb", ["LIST", "MLSD", "NLST"])
+def test_a_listing_is_a_transfer_whatever_it_is_called(verb: str) -> None:
+    """T56."""
+    play(
+        passive(),
+        f"""
+        C: {verb} /        -> S: {verb} /
+        connected 1 client -> dial 1 server 198.51.100.1:1025
+        connected 1 server
+        S: 150 ok          -> C: 150 ok
+        S: 226 done        -> C: 226 done
+        transferred 1 done 0 9  -> tell transfer joe {verb} / 9 done 226
+        """,
+    )
 
 
 @pytest.mark.parametrize(

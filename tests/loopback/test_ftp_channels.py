@@ -10,7 +10,7 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.ftp_site import FtpSite, ftp
-from tests.loopback.ftp_talks import ACTIVE
+from tests.loopback.ftp_talks import ACTIVE, Data
 from twisted_lb.config.settings import ServerRule
 from twisted_lb.facts import TransferEnded
 
@@ -102,3 +102,30 @@ async def test_a_server_that_wants_proxy_is_told_of_the_client_on_data_only_wher
     await server.asked(header)
     far = await upload(client, server, "EPSV", LARGE)
     assert far.heard == (header.encode() + b"\r\n" if told else b"") + LARGE
+
+
+@pytest.mark.parametrize("verb", ["PASV", "EPSV"])
+@pytest_twisted.ensureDeferred
+async def test_two_clients_of_one_address_each_reach_their_own_server(
+    ftp_site: FtpSite, verb: str
+) -> None:
+    """T90: behind one NAT; announced and opened in the order that could mix them up."""
+    addresses = ("127.0.0.2", "127.0.0.3")
+    port = ftp_site.serve_ftp(*addresses)
+    ftp_site.start(ftp(port, *addresses, backend={"balance": "round-robin"}))
+    pairs = [await ftp_site.session() for _ in addresses]
+    assert {server.own for _, server in pairs} == set(addresses)
+    invited = [await client.invited(verb) for client, _ in pairs]
+    assert invited[0] != invited[1]
+    ends = [await ftp_site.connect(at, pairs[0][0].own, Data()) for at in reversed(invited)]
+    for (client, server), near in zip(pairs, reversed(ends), strict=True):
+        client.asks("RETR a")
+        await server.asked("RETR a")
+        server.says(b"150 Here\r\n")
+        far = await server.data()
+        far.says(b"of " + server.own.encode())
+        far.closes()
+        await near.gone()
+        assert near.heard == b"of " + server.own.encode()
+        server.says(b"226 Done\r\n")
+        await client.replies(150, 226)

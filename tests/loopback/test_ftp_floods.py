@@ -197,6 +197,7 @@ class TestClients:
     async def test_a_download_that_is_not_read_waits_at_the_server(
         self, ftp_site: FtpSite, verb: str
     ) -> None:
+        """T93."""
         client, server = await session(ftp_site)
         near, far = await begin(client, server, "RETR a", verb)
         near.transport.pauseProducing()
@@ -209,6 +210,36 @@ class TestClients:
         await far.gone()
         assert far.ended == "reset"
         assert ftp_site.endings(SessionEnded) == []
+
+    @pytest.mark.parametrize("verb", ["EPSV", "EPRT"])
+    @pytest_twisted.ensureDeferred
+    async def test_an_upload_that_is_not_read_waits_at_the_client(
+        self, ftp_site: FtpSite, verb: str
+    ) -> None:
+        """T93."""
+        client, server = await session(ftp_site)
+        near, far = await begin(client, server, "STOR a", verb)
+        far.transport.pauseProducing()
+        with holding_less_than(LITTLE):
+            pour = Pour(near, b"x", 100 * MEGABYTE)
+            await stalls(ftp_site, pour)
+        assert not pour.done
+        await client.does("NOOP", 200)
+        far.resets()
+        await near.gone()
+        assert near.ended == "reset"
+
+    @pytest_twisted.ensureDeferred
+    async def test_many_listings_at_once_leave_memory_flat(self, ftp_site: FtpSite) -> None:
+        """T93: half a megabyte each, of both ends and what is between, however long they are."""
+        ftp_site.start(ftp(ftp_site.serve_ftp(SERVER), SERVER))
+        pairs = [await ftp_site.session() for _ in range(40)]
+        ends = [await begin(client, server, "LIST") for client, server in pairs]
+        for near, _ in ends:
+            near.dataReceived = lambda data: None
+        with holding_less_than(40 * MEGABYTE // 2):
+            pours = [Pour(far, b"x" * 80 + b"\r\n", 2 * MEGABYTE) for _, far in ends]
+            await ftp_site.until(lambda: all(pour.done for pour in pours))
 
 
 async def stalls(site: Site, pour: Pour) -> None:
