@@ -131,3 +131,11 @@ def test_a_right_password_costs_nothing() -> None:
         )
     play(conversation(table), WRONG)
     play(conversation(table), REFUSED)
+
+
+def test_what_is_kept_of_a_name_says_nothing_without_the_secret() -> None:
+    tables = [FailedLogins(LoginRules(), secret) for secret in (b"one", b"other")]
+    for table in tables:
+        table.failed("192.0.2.9", "joe", 0.0)
+    kept = [set(table._users._used) for table in tables]
+    assert not kept[0] & kept[1]

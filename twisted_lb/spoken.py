@@ -6,6 +6,7 @@ with data channels for FTP.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import attrs
@@ -79,7 +80,7 @@ class Ftp:
             Side.SERVER: PortRange(rules.server_ports, choose),
         }
         """Where data listeners stand, for connections from each side."""
-        self._failed_logins = FailedLogins(rules.failed_logins)
+        self._failed_logins = FailedLogins(rules.failed_logins, os.urandom(32))
         self._memories: dict[Server, ServerMemory] = {}
 
     # Spoken

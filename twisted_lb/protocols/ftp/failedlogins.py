@@ -8,8 +8,9 @@ Rules (RFC 2577 section 5; T49, T50):
 - Many tries at once are all let through, since their failures come only later; they are counted
   all the same, up to twice the allowance, and what was too much is waited for.
 - A user counts by the name as it was given, whether there is one of that name or not.
-- Names are kept as digests of one size and there is a cap: when it is reached, who failed longest
-  ago is forgotten.
+- Names are kept as keyed digests of one size: nobody who sees the table can tell who failed, nor
+  choose names that meet in it. There is a cap: when it is reached, who failed longest ago is
+  forgotten.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ MOST: Final = 20_000
 class FailedLogins:
     """The failed logins of one frontend."""
 
-    def __init__(self, rules: LoginRules) -> None:
-        self._addresses = _Allowances(rules.per_address, rules.within)
-        self._users = _Allowances(rules.per_user, rules.within)
+    def __init__(self, rules: LoginRules, secret: bytes = b"") -> None:
+        self._addresses = _Allowances(rules.per_address, rules.within, secret)
+        self._users = _Allowances(rules.per_user, rules.within, secret)
 
     def refuses(self, address: str, user: str, now: float) -> bool:
         """Whether no password may be tried now."""
@@ -54,8 +55,9 @@ class _Used:
 class _Allowances:
     """By name, how many failures are left; `most` None: any number."""
 
-    def __init__(self, most: int | None, within: float) -> None:
+    def __init__(self, most: int | None, within: float, secret: bytes) -> None:
         self._most = most
+        self._secret = secret
         self._pace = (most or 0) / within
         self._used: dict[bytes, _Used] = {}
 
@@ -63,14 +65,14 @@ class _Allowances:
         """Whether there is not one left."""
         if self._most is None:
             return False
-        used = self._used.get(_digest(name))
+        used = self._used.get(self._digest(name))
         return used is not None and self._left(used, now) < 1
 
     def take(self, name: str, now: float) -> None:
         """One is used."""
         if self._most is None:
             return
-        digest = _digest(name)
+        digest = self._digest(name)
         used = self._used.pop(digest, None)
         count = 1 + (self._most - self._left(used, now) if used else 0)
         self._used[digest] = _Used(min(count, 2 * self._most), now)
@@ -81,12 +83,12 @@ class _Allowances:
         assert self._most is not None, "without a limit nothing is counted"
         return min(self._most, self._most - used.count + (now - used.at) * self._pace)
 
+    def _digest(self, name: str) -> bytes:
+        text = name.encode("utf-8", "surrogatepass")
+        return blake2b(text, key=self._secret, digest_size=16).digest()
+
 
 def _source(address: str) -> str:
     """An IPv6 client has a whole /64 to come from."""
     found = ip(address)
     return address if found.version == 4 else str(found.packed[:8].hex())
-
-
-def _digest(name: str) -> bytes:
-    return blake2b(name.encode("utf-8", "surrogatepass"), digest_size=16).digest()
