@@ -14,6 +14,27 @@ lb_proxy = ServiceMaker(
     "lb-proxy",
 )
 
+security_proxy = ServiceMaker(
+    "twisted-lb security proxy",
+    "twisted_lb.gateway.proxytap",
+    "A security proxy: clients with TLS and a token in, connections to their hosts out.",
+    "security-proxy",
+)
+
+lb_tunnel = ServiceMaker(
+    "twisted-lb tunnel",
+    "twisted_lb.gateway.tunneltap",
+    "Local ports for ordinary programs, whose hosts are behind a security proxy.",
+    "lb-tunnel",
+)
+
+lb_token_server = ServiceMaker(
+    "twisted-lb token server",
+    "twisted_lb.gateway.tokentap",
+    "Gives users signed tokens for security proxies.",
+    "lb-token-server",
+)
+
 
 @implementer(IPlugin, IStreamServerEndpointStringParser)
 class LbEndpoint:

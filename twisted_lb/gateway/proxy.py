@@ -29,8 +29,7 @@ class SecurityProxy(Gate):
         context = server_context(settings.tls)
         hosts = Hosts(settings.destinations, settings.timeout.host, self.room)
         self.roles = Roles(settings, hosts, PortRange(settings.ftp.data_ports, choose))
-        unbound = settings.tokens is not None and settings.tokens.unbound
-        opening = settings.timeout.opening
+        unbound, opening = settings.tokens.unbound, settings.timeout.opening
         for listener in settings.listeners:
             path = Path(listener, context, self.roles, verify or _nobody, unbound, opening)
             self.opens(listener.frontend, path.carry)

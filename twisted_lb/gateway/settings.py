@@ -59,9 +59,9 @@ class Certificate:
 class Tokens:
     """Whose tokens are taken."""
 
-    trusted: tuple[str, ...]
-    """Files of the issuer's certificates."""
-    audience: str
+    trusted: tuple[str, ...] = ()
+    """Files of the issuer's certificates, or of public keys."""
+    audience: str = ""
     """The name that tokens must be for: the front-end's."""
     issuer: str = ""
     """The name that tokens must be of; empty: any that a trusted key signed."""
@@ -142,7 +142,7 @@ class ProxySettings:
     tls: Certificate
     listeners: tuple[Listener, ...]
     destinations: tuple[Destination, ...] = ()
-    tokens: Tokens | None = None
+    tokens: Tokens = Tokens()
     ftp: Ftp = Ftp()
     terminal_idle: float | None = None
     """Ends a terminal that nothing moved on for so long; None: never. They are silent for days."""
