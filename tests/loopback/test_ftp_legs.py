@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import deferLater
 
 from tests.loopback.ftp_site import FtpSite, ftp
-from tests.loopback.ftp_talks import Served, begin
+from tests.loopback.ftp_talks import Data, Served, begin
 from twisted_lb.facts import SessionEnded, TransferEnded
 
 SERVER = "127.0.0.2"
@@ -214,3 +214,68 @@ class TestSilence:
         await near.gone()
         await far.gone()
         assert ftp_site.endings(SessionEnded) == ["idle"]
+
+
+class TestServersThatTakeTheirTime:
+    """A file on tape: far longer than `data_timeout` between the client's wish and its bytes."""
+
+    @pytest.mark.parametrize("told", ["before", "after"])
+    @pytest_twisted.ensureDeferred
+    async def test_an_active_transfer_finds_its_listener_still_there(
+        self, ftp_site: FtpSite, told: str
+    ) -> None:
+        """Whether the server says its 1xx before the long wait, or when it is over."""
+        client, server = await session(ftp_site, data_timeout=0.1)
+        coming = await client.announces("EPRT")
+        client.asks("RETR a")
+        await server.asked("RETR a")
+        if told == "before":
+            server.says(b"150 From tape\r\n")
+            await client.replies(150)
+        await deferLater(reactor, 0.3)
+        if told == "after":
+            server.says(b"150 From tape\r\n")
+            await client.replies(150)
+        far = await server.data()
+        near = await coming
+        far.says(FILE)
+        far.closes()
+        await near.gone()
+        assert near.heard == FILE
+        server.says(b"226 Done\r\n")
+        await client.replies(226)
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_client_may_wait_with_its_connection_until_the_server_has_spoken(
+        self, ftp_site: FtpSite
+    ) -> None:
+        client, server = await session(ftp_site, data_timeout=0.1)
+        invited = await client.invited("EPSV")
+        client.asks("RETR a")
+        await server.asked("RETR a")
+        await deferLater(reactor, 0.3)
+        near = await ftp_site.connect(invited, client.own, Data())
+        server.says(b"150 From tape\r\n")
+        far = await server.data()
+        far.says(FILE)
+        far.closes()
+        await near.gone()
+        assert near.heard == FILE
+
+    @pytest_twisted.ensureDeferred
+    async def test_a_server_that_has_accepted_and_does_not_come_is_waited_for_as_long_as_a_stall(
+        self, ftp_site: FtpSite
+    ) -> None:
+        rules = {"server_data": "active", "data_timeout": 0.1, "stall_timeout": 0.3}
+        client, server = await session(ftp_site, **rules)
+        near = await (await client.announces("EPSV"))
+        client.asks("RETR a")
+        await server.asked("RETR a")
+        began = reactor.seconds()
+        server.says(b"150 From tape\r\n")
+        await near.gone()
+        assert 0.25 < reactor.seconds() - began < 3.0
+        assert near.ended == "reset"
+        server.says(b"425 The tape is torn\r\n")
+        await client.replies(150, 425)
+        await ftp_site.until(lambda: ftp_site.endings(TransferEnded) == ["too-slow"])
