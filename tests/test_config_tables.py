@@ -49,6 +49,7 @@ def test_every_table_has_its_header() -> None:
         "[[backend.server]]",
         "[backend.tls]",
         "[backend.check]",
+        "[backend.live]",
         "[backend.eject]",
         "[backend.timeout]",
         "[limits]",
@@ -133,4 +134,4 @@ def test_a_walk_meets_every_table_with_its_path() -> None:
     assert met["group", "g", "role", "any"] is s.RoleRule
     assert met["backend", 0, "server", 0] is s.ServerRule
     assert met["limits",] is s.Limits
-    assert len(met) == 20
+    assert len(met) == 21

@@ -17,7 +17,9 @@ from tests.fakes import World
 from twisted_lb import tap
 from twisted_lb.config.load import load
 from twisted_lb.facts import Announced
+from twisted_lb.likeness import Finding
 from twisted_lb.listeners import CannotListen
+from twisted_lb.live import Report
 from twisted_lb.tap import Options, Program
 
 
@@ -155,6 +157,32 @@ def made(written: Callable[[str], str], text: str = FRONTEND + BACKEND) -> Progr
     program = tap.makeService(options)
     assert isinstance(program, Program)
     return program
+
+
+@pytest.mark.parametrize("fault", [True, False])
+def test_check_live_visits_servers_and_ends_with_1_on_a_fault(
+    written: Callable[[str], str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fault: bool,
+) -> None:
+    report = Report((Finding("pool/a (10.0.0.1:80)", "odd", "mend it", fault),), ("table",), 1)
+    monkeypatch.setattr(tap, "visit_servers", lambda settings: report)
+    with pytest.raises(SystemExit) as end:
+        Options().parseOptions(["-c", written(BACKEND + FRONTEND), "--check", "--live"])
+    assert end.value.code == int(fault)
+    said = capsys.readouterr().out.splitlines()[-3:]
+    word = "fault" if fault else "notice"
+    assert said == [
+        f"{word}: pool/a (10.0.0.1:80): odd; mend it",
+        "table",
+        "live: 1 ports visited",
+    ]
+
+
+def test_live_alone_is_a_wrong_use(written: Callable[[str], str]) -> None:
+    with pytest.raises(UsageError, match="--live goes with --check"):
+        Options().parseOptions(["-c", written(BACKEND + FRONTEND), "--live"])
 
 
 QUIET = '[log]\naccess = "off"\n'

@@ -17,8 +17,9 @@ from typing import Any, NoReturn
 
 from twisted.application.service import IService
 from twisted.internet import reactor as _reactor
-from twisted.internet.defer import inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
@@ -29,6 +30,7 @@ from .config.settings import Log, Settings
 from .contexts import faults
 from .errors import ConfigurationError, Problem
 from .listeners import CannotListen
+from .live import Report, look_live
 from .observe import Counters, JsonLines, Output, fanout, open_log
 from .plugins import Added, PluginError, installed
 from .service import Balancer
@@ -50,6 +52,7 @@ class Options(TwistedOptions):
     optParameters = [["config", "c", None, "The configuration: a TOML file."]]  # noqa: RUF012
     optFlags = [  # noqa: RUF012
         ["check", None, "Say everything that is wrong with the configuration, and exit 0 or 1."],
+        ["live", None, "With --check: visit every server, too, and compare those of a backend."],
         ["dump-config", None, "Print the settings in force, defaults included, and exit."],
     ]
     settings: Settings
@@ -66,13 +69,23 @@ class Options(TwistedOptions):
             print(dump(self.settings), end="")
             sys.exit(0)
         if self["check"]:
-            problems = unreachable(self.settings)
-            for problem in advice(self.settings):
-                print(f"advice: {ConfigurationError(self['config'], (problem,))}")
-            if problems:
-                fail(str(ConfigurationError(self["config"], problems)))
-            print(f"{self['config']}: fine")
-            sys.exit(0)
+            self._check()
+        if self["live"]:
+            raise UsageError("--live goes with --check")
+
+    def _check(self) -> NoReturn:
+        """Tell everything worth telling, and end the process with 0 or 1."""
+        problems = unreachable(self.settings)
+        for problem in advice(self.settings):
+            print(f"advice: {ConfigurationError(self['config'], (problem,))}")
+        if problems:
+            fail(str(ConfigurationError(self["config"], problems)))
+        print(f"{self['config']}: fine")
+        if self["live"]:
+            report = visit_servers(self.settings)
+            print("\n".join(filter(None, (str(report), f"live: {report.visited} ports visited"))))
+            sys.exit(0 if report.fine else 1)
+        sys.exit(0)
 
 
 def read(path: str, plugins: Added) -> Settings:
@@ -103,6 +116,22 @@ def unreachable(settings: Settings) -> tuple[Problem, ...]:
         except OSError as error:
             problems.append(Problem(key, f"{name!r} does not resolve: {error.strerror}"))
     return tuple(problems)
+
+
+def visit_servers(settings: Settings) -> Report:
+    """Run the reactor for as long as the visits take. What fails by our fault is raised."""
+    came: list[Report | Failure] = []
+
+    def go() -> None:
+        visits = Deferred.fromCoroutine(look_live(settings, reactor, time.time()))
+        visits.addBoth(came.append).addBoth(lambda _: reactor.stop())
+
+    reactor.callWhenRunning(go)
+    reactor.run()
+    [report] = came
+    if isinstance(report, Failure):
+        report.raiseException()
+    return report
 
 
 def unwritable(settings: Log) -> Iterator[Problem]:

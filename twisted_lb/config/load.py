@@ -65,10 +65,14 @@ def _parse(text: str, file: str) -> dict[str, Any]:
 def files(settings: Settings) -> tuple[tuple[str, str], ...]:
     """Files that must be readable, each as (path of its key, name)."""
     return tuple(
-        (f"backend[{backend.name}].check.{key}", name)
+        (f"backend[{backend.name}].{key}", name)
         for backend in settings.backends.values()
-        for key in ("ca", "password_file")
-        if (name := getattr(backend.check, key))
+        for key, name in (
+            ("check.ca", backend.check.ca),
+            ("check.password_file", backend.check.password_file),
+            ("live.ca", backend.live.ca),
+        )
+        if name
     )
 
 

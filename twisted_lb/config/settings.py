@@ -283,6 +283,26 @@ class Check:
 
 
 @attrs.frozen
+class Live:
+    """What `--check --live` asks of servers: who are they to clients, and are they alike?"""
+
+    names: tuple[str, ...] = ()
+    """What clients call the servers: each certificate must carry all of them. Empty: the names
+    that routes list, and that channels and checks ask for."""
+    tls: Literal["auto", "on", "off"] = "auto"
+    """Whether to speak TLS; auto: where clients or channels do."""
+    ca: str = ""
+    """A file of certificates that clients trust; empty: as the backend's `tls` or check says."""
+    alpn: tuple[str, ...] = ()
+    """Protocols to offer; empty: those that routes and channels name."""
+    path: str = ""
+    """Ask for this path by HTTP and compare the status; empty: not at all."""
+    expiry_warning: float = 30 * 86400.0
+    timeout: float = 5.0
+    """For each single connection."""
+
+
+@attrs.frozen
 class Eject:
     """Passive ejection: what connect failures in a row do."""
 
@@ -353,6 +373,7 @@ class Backend:
     """What a check that says down does to living sessions; None: `end` for ftp, else `keep`."""
     tls: BackendTls = BackendTls()
     check: Check = Check()
+    live: Live = Live()
     eject: Eject = Eject()
     slow_start: float = 0.0
     """A server that came up takes its full weight only after so long."""

@@ -63,7 +63,7 @@ class Names(Rounds):
                 self.add(partial(self._turn_of, server, max(FLOOR, period)), 0.0)
 
     async def _turn_of(self, server: Server, period: float) -> float:
-        found = await self._look_up(server.host)
+        found = await look_up(self._reactor, server.host)
         if found:
             self._learn(server, found)
         elif server not in self._unanswered:
@@ -84,15 +84,17 @@ class Names(Rounds):
         elif answered_again:
             self._note(ServerChanged(str(server), "resolved", f"{server.host}: as before"))
 
-    async def _look_up(self, host: str) -> tuple[str, ...]:
-        answer = _Answer()
-        self._reactor.nameResolver.resolveHostName(answer, host)
-        # A thread in getaddrinfo cannot be stopped: at the deadline it is only listened to no more.
-        answer.complete.addTimeout(DEADLINE, self._reactor)
-        try:
-            return await answer.complete
-        except TimeoutError:
-            return ()
+
+async def look_up(reactor: Reactor, host: str) -> tuple[str, ...]:
+    """The addresses of a name; none when there is no answer in time."""
+    answer = _Answer()
+    reactor.nameResolver.resolveHostName(answer, host)
+    # A thread in getaddrinfo cannot be stopped: at the deadline it is only listened to no more.
+    answer.complete.addTimeout(DEADLINE, reactor)
+    try:
+        return await answer.complete
+    except TimeoutError:
+        return ()
 
 
 @implementer(IResolutionReceiver)

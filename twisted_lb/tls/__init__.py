@@ -8,16 +8,21 @@ handshakes over Ends.
 from .client import Certificate, ClientContext, ClientHandshake, Untrusted
 from .failures import failure
 from .identity import Identity
+from .look import VERSIONS, CertificateSeen, LookingContext, certificate_seen
 from .server import ClientsAre, ServerContext, ServerHandshake
 
 __all__ = [
+    "VERSIONS",
     "Certificate",
+    "CertificateSeen",
     "ClientContext",
     "ClientHandshake",
     "ClientsAre",
     "Identity",
+    "LookingContext",
     "ServerContext",
     "ServerHandshake",
     "Untrusted",
+    "certificate_seen",
     "failure",
 ]

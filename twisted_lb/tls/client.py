@@ -131,7 +131,7 @@ class ClientHandshake:
         try:
             peer = shown.to_cryptography()
             certificate = _read(peer)
-            _check_name(peer, self._name)
+            check_name(peer, self._name)
         except VerificationError:
             shown_names = ", ".join(certificate.names[:NAMES_SHOWN])
             raise Untrusted(f"its certificate is for {shown_names}, not for {self._name}") from None
@@ -160,7 +160,8 @@ def _read(certificate: x509.Certificate) -> Certificate:
     return Certificate(names(certificate), certificate.not_valid_after_utc.timestamp())
 
 
-def _check_name(certificate: x509.Certificate, name: str) -> None:
+def check_name(certificate: x509.Certificate, name: str) -> None:
+    """Raises CertificateError, VerificationError, unless it is for this name or address."""
     if _is_address(name):
         verify_certificate_ip_address(certificate, name)
     else:
