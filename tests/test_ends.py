@@ -149,3 +149,21 @@ def test_what_a_peer_has_taken_is_asked_of_the_kernel() -> None:
 
 def test_a_transport_without_a_socket_counts_nothing() -> None:
     assert Wire().end.taken == 0
+
+
+def test_an_end_that_is_gone_pauses_and_stops_nobody() -> None:
+    """A transport that is gone would stop who fills it: the other side of a relay."""
+    wire = Wire()
+    wire.goes()
+    wire.end.fed_by(object())
+    assert wire.transport.producer is None
+
+
+def test_a_close_in_order_is_the_end_of_what_was_said() -> None:
+    for clean, log in ((True, [b"all", "lost"]), (False, [b"all", "reset"])):
+        wire, ears = Wire(), Ears()
+        wire.says(b"all")
+        wire.goes(clean)
+        wire.end.give(ears)
+        assert ears.log == log
+        assert wire.end.eof is clean

@@ -123,6 +123,23 @@ def test_what_the_client_sends_before_the_other_leg_stands_arrives_with_its_end(
     assert server.endings == ["finish"]
 
 
+@pytest.mark.parametrize("first", Side, ids=lambda side: side.value)
+def test_a_leg_that_closed_in_order_before_the_other_one_stands_has_said_all(first: Side) -> None:
+    """A few bytes over TLS: they come with the close, which cannot be half of one."""
+    data = Data()
+    leg = data.opens(first, "dial")
+    leg.says(b"all of it")
+    leg.goes(clean=True)
+    assert ("failed", first.value) not in [told[:2] for told in data.log]
+    other = data.opens(first.other, "dial")
+    data.round.world.advance(0)
+    assert other.heard == b"all of it"
+    assert other.endings == ["close"]
+    other.goes(clean=True)
+    assert data.log[-1][:2] == ("transferred", "done")
+    data.nothing_left()
+
+
 def test_a_server_leg_of_ours_says_its_proxy_header_first() -> None:
     seats: list[Seat] = []
 

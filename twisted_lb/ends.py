@@ -154,6 +154,8 @@ class End:
 
     def fed_by(self, producer: object) -> None:
         """While our buffer is full, this push producer is paused: back-pressure."""
+        if self.lost:  # a transport that is gone has no buffer, and stops who would fill it
+            return
         self._fed = True
         self.transport.registerProducer(producer, True)
 
@@ -229,6 +231,7 @@ class End:
 
     def _lost(self, clean: bool) -> None:
         self.lost = True
+        self.eof = self.eof or clean
         if self._receiver is not None:
             self._receiver.lost(clean)
         elif self.on_lost is not None:

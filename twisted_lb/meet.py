@@ -170,7 +170,7 @@ class Meeting:
         del self._coming[side]
         self._legs[side] = end
         end.on_lost = lambda: self._broke(side)
-        if end.lost:
+        if end.lost and not end.eof:
             self._broke(side)
             return
         self._told.connected(self.number, side)
@@ -193,8 +193,9 @@ class Meeting:
         self._told.failed(self.number, side, word)
 
     def _broke(self, side: Side) -> None:
-        """A leg that stood went away before it was joined."""
-        if not self._over:
+        """A leg that stood went away before it was joined. One that closed in order, as a short
+        TLS transfer does, has said all: that waits for the other leg."""
+        if not self._over and not self._legs[side].eof:
             self._told.failed(
                 self.number, side, "server-closed" if side is Side.SERVER else "client-left"
             )
