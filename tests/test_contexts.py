@@ -16,10 +16,10 @@ from twisted_lb.config.settings import (
     Settings,
     ShownCertificate,
 )
-from twisted_lb.contexts import client_tls, faults, server_tls
+from twisted_lb.contexts import client_tls, faults, server_tls, surprises
 from twisted_lb.errors import Problem
 
-from .certificates import Authority, self_signed, written
+from .certificates import NOW, Authority, self_signed, written
 
 AUTHORITY = Authority()
 SERVERS = (ServerRule("a", "10.0.0.1"),)
@@ -113,3 +113,35 @@ def test_every_fault_names_its_file_and_its_key(tmp_path: Path) -> None:
 def test_raised_at_the_start_too(tmp_path: Path) -> None:
     with pytest.raises(OSError):
         server_tls(backend(ca=str(tmp_path / "missing.pem")))
+
+
+class TestSurprises:
+    """Allowed, and yet worth telling."""
+
+    def told(self, tmp_path: Path, days: float, mode: int = 0o600) -> list[str]:
+        file = written(AUTHORITY.sign("lb.example", days=days), tmp_path / "lb.pem")
+        Path(file).chmod(mode)
+        shown = frontend(certificates=(ShownCertificate(file),))
+        pool = backend(certificate=file)
+        found = surprises(Settings((shown,), {}, {"pool": pool}), NOW.timestamp())
+        assert {each.path for each in found} in (
+            set(),
+            {"frontend[in].tls.certificate", "backend[pool].tls.certificate"},
+        )
+        return sorted({each.message.removeprefix(f"{tmp_path}/") for each in found})
+
+    def test_nothing_about_what_is_in_order(self, tmp_path: Path) -> None:
+        assert self.told(tmp_path, 31) == []
+
+    def test_a_private_key_that_everybody_can_read(self, tmp_path: Path) -> None:
+        assert self.told(tmp_path, 31, 0o640) == []
+        [message] = self.told(tmp_path, 31, 0o604)
+        assert message.startswith("everybody on this machine can read the private key in ")
+
+    def test_a_certificate_of_our_own_that_ends_soon_or_has_ended(self, tmp_path: Path) -> None:
+        assert self.told(tmp_path, 8.6) == ["lb.pem ends in 9 days"]
+        assert self.told(tmp_path, -1) == ["lb.pem has expired: clients refuse it"]
+
+    def test_faults_are_told_elsewhere(self, tmp_path: Path) -> None:
+        shown = frontend(certificates=(ShownCertificate(str(tmp_path / "missing")),))
+        assert surprises(Settings((shown,), {}, {"pool": backend()}), 0.0) == ()

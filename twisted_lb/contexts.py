@@ -6,9 +6,11 @@ tells all of them at once.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -100,3 +102,41 @@ def _tried(path: str, build: Callable[[], object]) -> Iterator[Problem]:
         yield Problem(path, f"{why.filename} cannot be read: {why.strerror}")
     except ValueError as why:
         yield Problem(path, str(why))
+
+
+EXPIRY_WARNING: Final = 30 * 86400.0
+"""Seconds before the end of a certificate of our own, from which on `--check` tells of it."""
+
+
+def surprises(settings: Settings, now: float) -> tuple[Problem, ...]:
+    """What is allowed for our own certificates and keys, and yet worth telling; without the faults.
+
+    `now` is in seconds since 1970.
+    """
+    shown = (
+        (f"frontend[{frontend.name}].tls.certificate", one.file, one.key)
+        for frontend in settings.frontends
+        for one in frontend.tls.certificates
+    )
+    ours = (
+        (f"backend[{backend.name}].tls.certificate", backend.tls.certificate, backend.tls.key)
+        for backend in settings.backends.values()
+        if backend.tls.certificate
+    )
+    return tuple(one for each in (*shown, *ours) for one in _surprises(*each, now))
+
+
+def _surprises(path: str, certificate: str, key: str, now: float) -> Iterator[Problem]:
+    key = key or certificate
+    try:
+        identity = Identity.read(certificate, key)
+        mode = Path(key).stat().st_mode
+    except (OSError, ValueError):
+        return  # a fault
+    if mode & stat.S_IROTH:
+        yield Problem(path, f"everybody on this machine can read the private key in {key}")
+    days = (identity.ends - now) / 86400.0
+    if days < 0:
+        yield Problem(path, f"{certificate} has expired: clients refuse it")
+    elif identity.ends - now < EXPIRY_WARNING:
+        yield Problem(path, f"{certificate} ends in {days:.0f} days")

@@ -27,7 +27,7 @@ from .config.advice import advice
 from .config.dump import dump
 from .config.load import files, load, names
 from .config.settings import Log, Settings
-from .contexts import faults
+from .contexts import faults, surprises
 from .errors import ConfigurationError, Problem
 from .listeners import CannotListen
 from .live import Report, look_live
@@ -76,7 +76,7 @@ class Options(TwistedOptions):
     def _check(self) -> NoReturn:
         """Tell everything worth telling, and end the process with 0 or 1."""
         problems = unreachable(self.settings)
-        for problem in advice(self.settings):
+        for problem in (*advice(self.settings), *surprises(self.settings, time.time())):
             print(f"advice: {ConfigurationError(self['config'], (problem,))}")
         if problems:
             fail(str(ConfigurationError(self["config"], problems)))

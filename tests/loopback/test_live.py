@@ -10,11 +10,10 @@ import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort, IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from twisted_lb.config.settings import (
     Backend,
@@ -29,24 +28,12 @@ from twisted_lb.config.settings import (
 )
 from twisted_lb.live import Report, look_live
 from twisted_lb.terms import Address
-from twisted_lb.tls import Identity, ServerContext
 
-from ..certificates import NOW, Authority, self_signed, written
+from ..certificates import NOW, self_signed, written
+from .tls_site import AUTHORITY, Shows
 
-AUTHORITY = Authority()
 WALL = NOW.timestamp()
 NAMES = ("front.example", "front", "192.0.2.1")
-
-
-@implementer(IOpenSSLServerConnectionCreator)
-class Shows:
-    """A server's side of TLS."""
-
-    def __init__(self, pem: bytes, **context: Any) -> None:
-        self._context = ServerContext(Identity.of(pem, pem, "server"), **context)
-
-    def serverConnectionForTLS(self, protocol: Any) -> Any:
-        return self._context.connection()
 
 
 class Says(Factory):

@@ -49,6 +49,11 @@ class Identity:
         """What the certificate is for: nothing where it has no subjectAltName."""
         return names(self.chain[0])
 
+    @property
+    def ends(self) -> float:
+        """When the certificate ends, in seconds since 1970."""
+        return self.chain[0].not_valid_after_utc.timestamp()
+
     def show(self, context: SSL.Context) -> None:
         """Let connections of this context show it."""
         # pyOpenSSL takes cryptography's classes; its annotations lag behind.
