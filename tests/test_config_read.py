@@ -124,14 +124,6 @@ def test_tls_of_a_later_version_is_said_to_come_later(mode: str) -> None:
     assert "is not available in this version" in messages["backend[pool].tls.mode"]
 
 
-@pytest.mark.parametrize("kind", ["carried", "tls-session"])
-def test_keys_of_a_later_version_are_said_to_come_later(kind: str) -> None:
-    text = BACKEND + FRONTEND + f'[group.g]\nbackend = "pool"\nkey = ["{kind}"]'
-    messages = wrong(text)
-    assert list(messages) == ["group.g.key[#1]"]
-    assert f'"{kind}" is not available in this version' in messages["group.g.key[#1]"]
-
-
 def test_names_of_groups_and_roles_are_checked() -> None:
     text = BACKEND + FRONTEND + '[group."a/b"]\nbackend = "pool"\n[group.g]\nbackend = "pool"\n'
     messages = wrong(text + "[group.g.role.contrl]\n")

@@ -141,3 +141,65 @@ def test_a_server_has_room_for_one_session() -> None:
 def test_a_backend_that_nobody_uses_has_room() -> None:
     spare = BACKEND.replace("pool", "spare").replace(" }]", ", maxconn = 1 }]")
     assert wrong(BACKEND + spare + FRONTEND) == {}
+
+
+ALPN = "pattern.alpn = 's/(?P<session>.+)'\n"
+
+
+@pytest.mark.parametrize("kind", ["alpn", "opening"])
+def test_a_kind_that_a_pattern_finds_needs_the_pattern(kind: str) -> None:
+    mode = {"alpn": 'tls.mode = "pass"\n', "opening": ""}[kind]
+    text = BACKEND + GROUPED.replace("group =", mode + "group =") + f'key = "{kind}"\n'
+    assert wrong(text) == {
+        f"group.site.pattern.{kind}": f'is missing: the key "{kind}" is what this pattern finds'
+    }
+
+
+def test_a_pattern_that_no_key_asks_for_is_an_error() -> None:
+    assert wrong(BACKEND + GROUPED + ALPN) == {
+        "group.site.pattern.alpn": 'is read only with "alpn" in `key`'
+    }
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        ("'('", "is no regular expression: missing ), unterminated subpattern at position 0"),
+        ("'(.*)'", "does not say what the session is: (?P<session>…)"),
+        ("'(?P<session>.)(?P<roll>.)'", '"roll" is no group that is read: session and role are'),
+        ('"(?P<session>.)\\u20ac"', "has a character that is no byte"),
+        ("5", "wants a regular expression"),
+    ],
+)
+def test_a_pattern_must_find_a_session(pattern: str, why: str) -> None:
+    text = BACKEND + GROUPED + f"pattern.alpn = {pattern}\n"
+    assert why in wrong(text)["group.site.pattern.alpn"]
+
+
+RESUMED = GROUPED.replace("group =", 'tls.mode = "pass"\ngroup =') + 'key = "tls-session"\n'
+
+
+def test_a_tls_session_needs_a_role_that_opens_one() -> None:
+    assert list(wrong(BACKEND + RESUMED)) == ["group.site.role"]
+    assert wrong(BACKEND + RESUMED + "role.any.opens = true") == {}
+
+
+def test_a_tls_session_stands_alone() -> None:
+    text = RESUMED.replace('"tls-session"', '["tls-session", "source"]')
+    messages = wrong(BACKEND + text + "role.any.opens = true")
+    assert list(messages) == ["group.site.key"]
+    assert "stands alone" in messages["group.site.key"]
+
+
+def test_a_role_opens_sessions_only_where_they_cannot_be_shown() -> None:
+    assert wrong(BACKEND + GROUPED + "role.any.opens = true") == {
+        "group.site.role.any.opens": 'is read only with "tls-session" as `key`'
+    }
+
+
+def test_roles_that_are_carried_need_no_frontend_of_their_own() -> None:
+    text = GROUPED + "key = \"opening\"\npattern.opening = '(?P<role>.) (?P<session>.)'\n"
+    roles = "role.control.server_port = 1\nrole.data.server_port = 2\n"
+    check = BACKEND + "check.port = 80\n"
+    assert wrong(check + text + roles) == {}
+    assert list(wrong(BACKEND + text + roles)) == ["backend[pool].check.port"]

@@ -44,6 +44,7 @@ def test_every_table_has_its_header() -> None:
         "[[frontend.route]]",
         "[group.NAME]",
         "[group.NAME.source_prefix]",
+        "[group.NAME.pattern]",
         "[group.NAME.role.ROLE]",
         "[[backend]]",
         "[[backend.server]]",
@@ -106,7 +107,7 @@ def test_a_plugin_may_bring_what_a_later_version_will_know() -> None:
 
 def test_the_rooms_that_decide_know_the_same_words() -> None:
     assert set(POLICIES) == set(BALANCE_POLICIES)
-    assert set(KEY_KINDS) == set(OPENING_KINDS)
+    assert set(KEY_KINDS) == {*OPENING_KINDS, "alpn", "opening"}
 
 
 @pytest.mark.parametrize("protocol", PRESETS)
@@ -134,4 +135,4 @@ def test_a_walk_meets_every_table_with_its_path() -> None:
     assert met["group", "g", "role", "any"] is s.RoleRule
     assert met["backend", 0, "server", 0] is s.ServerRule
     assert met["limits",] is s.Limits
-    assert len(met) == 21
+    assert len(met) == 22

@@ -12,6 +12,7 @@ from twisted_lb.config.settings import (
     Frontend,
     FrontendTls,
     Group,
+    Patterns,
     Prefix,
     RoleRule,
     SniRoute,
@@ -28,6 +29,7 @@ from twisted_lb.opening import (
 )
 from twisted_lb.terms import ENDINGS, MORE, Address, Key, Route, TlsFacts
 from twisted_lb.wire.clienthello import ClientHello
+from twisted_lb.wire.serverflight import tls_session_key
 from twisted_lb.wire.tlsrecord import (
     DECODE_ERROR,
     NO_APPLICATION_PROTOCOL,
@@ -35,7 +37,7 @@ from twisted_lb.wire.tlsrecord import (
     alert,
 )
 
-from .hellos import alpn, hello, server_names, ssl2_hello
+from .hellos import alpn, extension, hello, message, record, server_names, ssl2_hello
 
 SHOWN = Shown("c-1", Address("192.0.2.7", 50000), Address("198.51.100.1", 3000))
 
@@ -78,7 +80,7 @@ class TestWithoutTls:
         assert (refusal.word, refusal.last_words) == ("no-route", b"")
 
     def test_silence_has_its_word(self) -> None:
-        assert opening(Frontend("f", group="g")).silence() == Refuse("too-slow")
+        assert opening(Frontend("f")).silence() == Refuse("too-slow")
 
 
 class TestKey:
@@ -137,6 +139,26 @@ class TestKey:
         assert self.key("sni", "source", said=hello()) == Key("source", "192.0.2.7/32")
         assert self.key("sni", "source") == Key("source", "192.0.2.7/32")
 
+    def test_alpn_and_sni_carry_a_session_where_a_pattern_says_so(self) -> None:
+        patterns = Patterns(alpn="s/(?P<session>[a-z]+)", sni=r"(?P<session>[a-z]+)\.example")
+        kinds = ("alpn", "sni", "source")
+        said = hello(alpn(b"h2", b"s/alice"), server_names(b"bob.example"))
+        assert self.key(*kinds, said=said, pattern=patterns) == Key("carried", "alice")
+        said = hello(alpn(b"h2"), server_names(b"bob.example"))
+        assert self.key(*kinds, said=said, pattern=patterns) == Key("carried", "bob")
+        said = hello(alpn(b"h2"), server_names(b"x.bob.example"))
+        assert self.key(*kinds, said=said, pattern=patterns) == Key("source", "192.0.2.7/32")
+
+    def test_the_tls_session_to_be_resumed_is_its_ticket_or_else_its_id(self) -> None:
+        ticket, id = extension(35, b"ticket"), b"i" * 32
+        for shown, extensions, session_id in (
+            (b"ticket", (ticket,), id),
+            (id, (extension(35, b""),), id),
+        ):
+            said = record(message(*extensions, session_id=session_id))
+            assert self.key("tls-session", said=said) == Key("tls-session", tls_session_key(shown))
+        assert self.key("tls-session", said=hello()) is None
+
     def test_connection_makes_a_session_of_its_own(self) -> None:
         assert self.key("connection") == Key("connection", "c-1")
 
@@ -165,7 +187,57 @@ class TestKey:
         assert seen == [(SHOWN, None)]
 
     def test_every_kind_of_our_own_is_tested_here(self) -> None:
-        assert set(KINDS) == {"connection", "source", "proxy", "sni", "certificate", "local-port"}
+        assert set(KINDS) == {
+            "connection",
+            "tls-session",
+            "source",
+            "proxy",
+            "sni",
+            "certificate",
+            "local-port",
+        }
+
+
+class TestOpeningLine:
+    """The first line inside is a key: our own, or whatever a pattern finds."""
+
+    LINE = b"LBP/1 data 17.1 token\r\n"
+    GROUP = group(
+        key=("opening", "source"),
+        pattern=Patterns(opening=r"LBP/1 (?P<role>\S+) (?P<session>\S+) "),
+        roles={"control": RoleRule(server_port=1), "data": RoleRule(server_port=2)},
+    )
+
+    def test_it_is_waited_for_and_tells_session_role_and_port(self) -> None:
+        talk = opening(Frontend("f", group="g"), self.GROUP)
+        assert [talk.take(bytes([byte])) for byte in self.LINE[:-1]] == [MORE] * (len(self.LINE) - 1)
+        found = talk.take(self.LINE[-1:])
+        assert isinstance(found, Route)
+        assert (found.key, found.role, found.port) == (Key("carried", "17.1"), "data", 2)
+
+    def test_inside_tls_that_ends_here_too(self) -> None:
+        frontend = Frontend("f", group="g", tls=FrontendTls("terminate"))
+        talk = opening(frontend, self.GROUP)
+        assert isinstance(talk.take(hello()), StartTls)
+        talk.secured(TlsFacts("TLSv1.3", "", ""))
+        assert talk.take(b"") is MORE
+        found = talk.take(self.LINE)
+        assert isinstance(found, Route)
+        assert found.key == Key("carried", "17.1")
+
+    @pytest.mark.parametrize("said", [b"LBP/1 web 17.1 token\r\n", b"220 hello\r\n"])
+    def test_a_role_that_the_group_has_not_leads_nowhere(self, said: bytes) -> None:
+        refusal = opening(Frontend("f", group="g"), self.GROUP).take(said)
+        assert isinstance(refusal, Refuse)
+        assert refusal.word == "no-route"
+
+    def test_who_says_nothing_is_known_by_a_weaker_key(self) -> None:
+        weak = attrs.evolve(self.GROUP, pattern=Patterns(opening="(?P<session>x)"))
+        talk = opening(Frontend("f", group="g", role="data"), weak)
+        assert talk.take(b"") is MORE
+        found = talk.silence()
+        assert isinstance(found, Route)
+        assert (found.key, found.role) == (Key("source", "192.0.2.7/32"), "data")
 
 
 class TestPort:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sessiontable import GATEWAY, OPAQUE, Desk, farm, refusal
-from twisted_lb.config.settings import Group
+from twisted_lb.config.settings import Group, RoleRule
+from twisted_lb.errors import Ended
+from twisted_lb.session import Claim
 from twisted_lb.session.keys import KEYS, KeyTable
 from twisted_lb.session.values import Session
 from twisted_lb.terms import Key
+
+RESUMED = Group(
+    "resumed",
+    "pool",
+    key=("tls-session",),
+    roles={"control": RoleRule(opens=True), "data": RoleRule()},
+)
 
 
 class TestOneKeyIsOneSession:
@@ -106,7 +116,7 @@ class TestALearnedKey:
         session = desk.joined(a).session
         desk.sessions.learn(session, Key("tls-session", "id1"))
         desk.end(session)
-        assert desk.come("id1", kind="tls-session").session is not session
+        assert refusal(lambda: desk.come("id1", kind="tls-session")) == "unkeyed"
 
     def test_stays_with_the_other_session_that_learned_it(self) -> None:
         desk, (a, b) = Desk(), farm()
@@ -121,7 +131,25 @@ class TestALearnedKey:
         session = desk.joined(a).session
         desk.end(session)
         desk.sessions.learn(session, Key("tls-session", "id1"))
-        assert desk.come("id1", kind="tls-session").session is not session
+        assert refusal(lambda: desk.come("id1", kind="tls-session")) == "unkeyed"
+
+    def test_that_nobody_learned_creates_nothing(self) -> None:
+        """Under TLS 1.3 every client shows an id, and each is another: it names nobody."""
+        desk = Desk(RESUMED)
+        assert refusal(lambda: desk.come("id1", "data", "tls-session")) == "unkeyed"
+        first = desk.come("id1", "control", "tls-session").session
+        second = desk.come("id1", "control", "tls-session").session
+        assert first is not second
+        assert not first.digests
+
+    def test_is_not_shown_by_who_opens_a_session(self) -> None:
+        desk = Desk(RESUMED)
+        channel, orders = desk.sessions.open(RESUMED, None, "control", desk.now)
+        assert orders == [Claim(channel)]
+        with pytest.raises(Ended, match="unkeyed"):
+            desk.sessions.open(RESUMED, None, "data", desk.now)
+        desk.sessions.learn(channel.session, Key("tls-session", "id1"))
+        assert desk.come("id1", "data", "tls-session").session is channel.session
 
     def test_of_sessions_on_two_servers_is_refused_as_ambiguous(self) -> None:
         desk, (a, b) = Desk(), farm()

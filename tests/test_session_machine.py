@@ -167,6 +167,8 @@ class World(RuleBasedStateMachine):
         lingering = [session for session in before if session.state is State.LINGERING]
         holders = list(self.keys.get((group.name, key), ()))
         word = self.expected_refusal(holders, role, full=len(before) == CAPACITY and not lingering)
+        if key.kind == "tls-session" and not holders:
+            word = "unkeyed"  # no server gave it to anybody
         channel = self.ask(lambda: self.sessions.open(group, key, role, self.now), word)
         if channel is None:
             assert list(self.sessions) == before

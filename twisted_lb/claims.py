@@ -98,6 +98,10 @@ class Claims:
         """A seat for a channel that the session itself announced. Raises Ended."""
         return self._sit(*self.sessions.join(session, role, self._clock.seconds()))
 
+    def learn(self, session: Session, key: Key) -> None:
+        """The session's server gave this key: it names the session from now on."""
+        self.sessions.learn(session, key)
+
     def trying(self, seat: Seat, server: Server) -> None:
         """The seat's channel decides, and asks this server now."""
         self.sessions.trying(seat.channel, server)
@@ -167,7 +171,13 @@ class Claims:
         server = str(gone.server or "")
         seconds = self._clock.seconds() - session.opened
         return SessionEnded(
-            session.id, session.group.name, server, gone.word, seconds, session.total
+            session.id,
+            session.group.name,
+            server,
+            gone.word,
+            seconds,
+            session.total,
+            session.kind,
         )
 
     def _wind(self) -> None:

@@ -227,9 +227,17 @@ async def talk(client: End, dialogue: Dialogue, parts: Parts) -> Route | Refuse:
         elif isinstance(verdict, Answer):
             client.write(verdict.data)
         elif client.eof or client.lost:
-            raise Ended("client-left", "before it showed where to go")
+            return no_more(dialogue)
         else:
             await client.more()
+
+
+def no_more(dialogue: Dialogue) -> Route:
+    """Who says nothing more is judged by what was said. Raises Ended("client-left")."""
+    verdict = dialogue.silence()
+    if isinstance(verdict, Refuse):
+        raise Ended("client-left", "before it showed where to go")
+    return verdict
 
 
 async def end_tls(client: End, certificate: int, parts: Parts) -> TlsFacts:

@@ -23,7 +23,7 @@ SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """Why the system gives no socket: out of descriptors, or of memory for one."""
 
 
-def shortage(error: BaseException) -> bool:
+def shortage(error: BaseException | None) -> bool:
     """Whether a connect failed because this process had nothing to connect with.
 
     That may also be a port of its own: EADDRNOTAVAIL, unless it was asked to come from an address.

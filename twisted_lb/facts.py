@@ -42,6 +42,8 @@ class SessionEnded:
     seconds: float
     channels: int
     """How many channels it had over its whole life."""
+    key: str = ""
+    """The kind of key that opened it: a coarse one, as `source`, is shared by all who show it."""
 
 
 @attrs.frozen

@@ -211,6 +211,8 @@ class Counters:
                 self._connection(fact)
             case SessionEnded():
                 self._counts["sessions", fact.group, fact.ending] += 1
+                self._counts["keys", fact.group, fact.key] += 1
+                self._most("channels_of_one_session", fact.group, fact.channels)
             case TransferEnded():
                 self._counts["transfers", fact.ending] += 1
                 self._counts["bytes", "transferred"] += fact.bytes
@@ -230,6 +232,10 @@ class Counters:
                 node = node.setdefault(branch, {})
             node[leaf] = count
         return tree
+
+    def _most(self, what: str, group: str, count: int) -> None:
+        """The most so far: how heavy the heaviest key of a group was."""
+        self._counts[what, group] = max(self._counts[what, group], count)
 
     def _connection(self, fact: ConnectionEnded) -> None:
         self._counts["connections", fact.frontend, fact.ending] += 1

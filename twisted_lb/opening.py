@@ -18,11 +18,13 @@ from typing import Final, Protocol
 
 import attrs
 
+from .carried import NOTHING, Carried, Said, in_alpn, in_name, in_opening
 from .config.settings import Frontend, Group, RoleRule, SniRoute
 from .errors import WireError
-from .terms import MORE, Address, Ending, Key, More, Route, TlsFacts
+from .terms import CARRIED, LEARNED, MORE, Address, Ending, Key, More, Role, Route, TlsFacts
 from .wire.address import ip
 from .wire.clienthello import ClientHello, HelloReader
+from .wire.serverflight import tls_session_key
 from .wire.tlsrecord import (
     DECODE_ERROR,
     NO_APPLICATION_PROTOCOL,
@@ -84,8 +86,8 @@ class Dialogue(Protocol):
     def secured(self, tls: TlsFacts) -> None:
         """TLS stands, as StartTls asked; what was heard so far is gone, the rest was inside."""
 
-    def silence(self) -> Refuse:
-        """The deadline has passed without a route."""
+    def silence(self) -> Route | Refuse:
+        """The deadline has passed: what is known by now must do."""
 
 
 KeyReader = Callable[[Shown, ClientHello | None], str | None]
@@ -125,28 +127,47 @@ class _Lead:
     shown: Shown
     extra_keys: ExtraKeys
 
-    def to(self, name: str, hello: ClientHello | None = None) -> Route:
-        """The route to a group of the settings."""
+    def to(self, name: str, hello: ClientHello | None, said: Said) -> Route | Refuse | More:
+        """The route to a group of the settings; MORE when what the client says next may lead it."""
         group, role = self.groups[name], self.frontend.role
-        shown_name = hello.server_name if hello else None
-        rule = group.roles.get(role) or group.roles.get("any") or RoleRule()
+        found = self._key(group, hello, said)
+        if found is MORE:
+            return MORE
+        key, carried = found
+        if group.carries_roles and carried not in group.roles:
+            return Refuse("no-route", detail=f"role {carried!r} is none of group {name}")
         return Route(
             group=name,
-            role=role,
-            key=self._key(group, hello),
-            port=self._port(rule),
-            name=shown_name or "",
+            role=carried or role,
+            key=key,
+            port=self._port(group.rule(carried or role)),
+            name=(hello.server_name if hello else None) or "",
         )
 
-    def _key(self, group: Group, hello: ClientHello | None) -> Key | None:
-        """The first of the group's kinds that the connection shows; no weaker one is asked."""
+    def _key(
+        self, group: Group, hello: ClientHello | None, said: Said
+    ) -> tuple[Key | None, Role] | More:
+        """The first of the group's kinds that the connection shows, and the role that came with
+        it; no weaker kind is asked."""
         for kind in group.key:
-            value = self._value(kind, group, hello)
+            value = self._value(kind, group, hello, said)
+            if value is MORE:
+                return MORE
+            if isinstance(value, Carried):
+                return Key(CARRIED, value.session), value.role
             if value is not None:
-                return Key(kind, value)
-        return None
+                return Key(kind, value), ""
+        return None, ""
 
-    def _value(self, kind: str, group: Group, hello: ClientHello | None) -> str | None:
+    def _value(
+        self, kind: str, group: Group, hello: ClientHello | None, said: Said
+    ) -> str | Carried | More | None:
+        if kind == "opening":
+            return in_opening(group.pattern, said)
+        if kind == "alpn":
+            return in_alpn(group.pattern, hello.alpn if hello else ())
+        if kind == "sni" and group.pattern.sni:
+            return in_name(group.pattern, hello.server_name if hello else None)
         read = KINDS.get(kind)
         if read is not None:
             return read(self.shown, hello, group)
@@ -162,21 +183,42 @@ class _Lead:
         return rule.server_port[0] + ours - min(each.port for each in self.frontend.listen)
 
 
-@attrs.frozen
 class _Unasked:
-    """Without TLS: the client need not say anything."""
+    """Without TLS: the client need not say anything, unless its first bytes are a key."""
 
-    _lead: _Lead
+    def __init__(self, lead: _Lead) -> None:
+        self._inside = _Inside(lead, lead.frontend.group, None) if lead.frontend.group else None
 
     def take(self, data: bytes) -> Verdict:
-        group = self._lead.frontend.group
-        return self._lead.to(group) if group else Refuse("no-route", detail="no group")
+        if self._inside is None:
+            return Refuse("no-route", detail="no group")
+        return self._inside.take(data)
 
     def secured(self, tls: TlsFacts) -> None:
         raise AssertionError("nobody asked for TLS")
 
-    def silence(self) -> Refuse:
-        return Refuse("too-slow")
+    def silence(self) -> Route | Refuse:
+        return self._inside.silence() if self._inside is not None else Refuse("too-slow")
+
+
+class _Inside:
+    """What the client says once nothing hides it, as far as its group's keys need it."""
+
+    def __init__(self, lead: _Lead, group: str, hello: ClientHello | None) -> None:
+        self._lead = lead
+        self._group = group
+        self._hello = hello
+        self._said = bytearray()
+
+    def take(self, data: bytes) -> Route | Refuse | More:
+        self._said += data
+        return self._lead.to(self._group, self._hello, Said(self._said))
+
+    def silence(self) -> Route | Refuse:
+        """Without the kind of key that was waited for; a weaker one may do."""
+        verdict = self._lead.to(self._group, self._hello, Said(self._said, final=True))
+        assert verdict is not MORE, "what is final is not waited for"
+        return verdict
 
 
 @attrs.define
@@ -222,7 +264,7 @@ class _Passing:
 
     def take(self, data: bytes) -> Verdict:
         led = self._hello.take(data)
-        return self._lead.to(*led) if isinstance(led, tuple) else led
+        return self._lead.to(*led, NOTHING) if isinstance(led, tuple) else led
 
     def secured(self, tls: TlsFacts) -> None:
         raise AssertionError("nobody asked for TLS")
@@ -240,11 +282,11 @@ class _Terminating:
         self._certificates = certificates
         self._hello = _Hello(lead.frontend)
         self._led: tuple[str, ClientHello] | None = None
-        self._tls = False
+        self._inside: _Inside | None = None
 
     def take(self, data: bytes) -> Verdict:
-        if self._led is not None and self._tls:
-            return self._lead.to(*self._led)
+        if self._inside is not None:
+            return self._inside.take(data)
         led = self._hello.take(data)
         if not isinstance(led, tuple):
             return led
@@ -258,10 +300,13 @@ class _Terminating:
         return StartTls(fits or 0)
 
     def secured(self, tls: TlsFacts) -> None:
-        self._tls = True
-        self._lead = attrs.evolve(self._lead, shown=attrs.evolve(self._lead.shown, tls=tls))
+        assert self._led is not None, "TLS begins when it is known where to"
+        shown = attrs.evolve(self._lead.shown, tls=tls)
+        self._inside = _Inside(attrs.evolve(self._lead, shown=shown), *self._led)
 
-    def silence(self) -> Refuse:
+    def silence(self) -> Route | Refuse:
+        if self._inside is not None:
+            return self._inside.silence()
         late = "no TLS handshake" if self._led is not None else "no whole ClientHello"
         return Refuse("too-slow", detail=late)
 
@@ -302,6 +347,18 @@ def _proxied(shown: Shown, hello: ClientHello | None, group: Group) -> str | Non
     return _network(shown.proxied, group) if shown.proxied else None
 
 
+def _resumed(shown: Shown, hello: ClientHello | None, group: Group) -> str | None:
+    """The TLS session that is to be resumed: its ticket, or else its id (RFC 5077, RFC 5246).
+
+    Under TLS 1.3 the id is random and nobody has learned it: it names nothing.
+    """
+    if hello is None:
+        return None
+    if hello.ticket:
+        return tls_session_key(hello.ticket)
+    return tls_session_key(hello.session_id) if hello.session_id else None
+
+
 KINDS: Final[Mapping[str, Callable[[Shown, ClientHello | None, Group], str | None]]] = {
     "connection": lambda shown, hello, group: shown.connection,
     "source": lambda shown, hello, group: _network(shown.client, group),
@@ -310,6 +367,7 @@ KINDS: Final[Mapping[str, Callable[[Shown, ClientHello | None, Group], str | Non
     "certificate": lambda shown, hello, group: (
         (shown.tls.thumbprint or None) if shown.tls else None
     ),
+    LEARNED: _resumed,
     "local-port": lambda shown, hello, group: str(shown.local.port),
 }
 """The kinds of key that the balancer knows by itself: how each is read off a connection."""

@@ -30,9 +30,11 @@ from .protocols.ftp.failedlogins import FailedLogins
 from .protocols.ftp.greeting import Greeting
 from .reactors import Reactor
 from .relay import Idle, Joined
-from .terms import Address, Ending, Server
+from .terms import LEARNED, MORE, Address, Ending, Key, Server
 from .ways import Nearby
 from .wire.address import within
+from .wire.clienthello import read_hello
+from .wire.serverflight import ServerFlight, tls_session_key
 
 
 class Opaque:
@@ -58,12 +60,30 @@ class Opaque:
             story.ended(joined.ending, joined.from_client, joined.from_server)
             story.gone()
 
-        joined = Joined(client, server, self._reactor, over)
+        joined = Joined(client, server, self._reactor, over, watch=learning(client, story))
         seat.on_stop = joined.stop
         story.cut = lambda: joined.stop("killed")
         if seat.session.group.idle is not None:
             self._idle.watch(seat.session, joined)
         joined.start()
+
+
+def learning(client: End, story: Story) -> Callable[[bytes], bool] | None:
+    """Who watches for the TLS sessions that the server gives, where those are keys."""
+    session = seat_of(story).session
+    if LEARNED not in session.group.key:
+        return None
+    hello = read_hello(bytes(client.held))
+    assert hello is not MORE, "the route was known by the whole hello"
+    shown = hello.ticket or hello.session_id
+    flight = ServerFlight(hello.session_id, tls_session_key(shown) if shown else "")
+
+    def watch(data: bytes) -> bool:
+        for value in flight.take(data):
+            story.parts.claims.learn(session, Key(LEARNED, value))
+        return not flight.done
+
+    return watch
 
 
 class Ftp:

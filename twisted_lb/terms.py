@@ -44,8 +44,14 @@ Role = str
 
 ROLES: Final = ("control", "data", "notification", "terminal", "web", "any")
 
-EXACT_KINDS: Final = frozenset({"expectation", "carried", "tls-session", "connection"})
+CARRIED: Final = "carried"
+"""The kind of a key that a pattern found in what the client carries, wherever it carries it."""
+
+EXACT_KINDS: Final = frozenset({"expectation", CARRIED, "tls-session", "connection"})
 """Kinds of key that name one user's session; the others (source, sni …) are coarse."""
+
+LEARNED: Final = "tls-session"
+"""The kind of a key that a session has only once its server gave it; an unknown one opens none."""
 
 
 class More(enum.Enum):

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ..errors import Problem
-from ..terms import EXACT_KINDS
 from .settings import Settings
 
 SESSIONS_PER_PORT: Final = 10
@@ -24,7 +23,7 @@ def advice(settings: Settings) -> tuple[Problem, ...]:
 
 def _shared_sessions(settings: Settings) -> Iterator[Problem]:
     for group in settings.groups.values():
-        kinds = [kind for kind in group.key if kind not in EXACT_KINDS]
+        kinds = [kind for kind in group.key if not group.exact(kind)]
         if not kinds:
             continue
         words = ", ".join(kinds)
@@ -69,7 +68,7 @@ def _roles_that_never_come(settings: Settings) -> Iterator[Problem]:
         coming = {frontend.role for frontend in fronts}
         announced = any(frontend.protocol == "ftp" for frontend in fronts)
         for role in group.roles:
-            if fronts and not announced and role not in coming:
+            if fronts and not (announced or group.carries_roles) and role not in coming:
                 path = f"group.{group.name}.role.{role}"
                 yield Problem(path, "no frontend of the group has this role")
 

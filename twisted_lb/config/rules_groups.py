@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from ..terms import LEARNED
 from .locate import Path
 from .meaning import Complaint, Meaning, Member, Rule
 from .settings import Group
@@ -17,6 +18,9 @@ ALWAYS_SHOWN: Final = ("connection", "source", "local-port")
 """Kinds of key that every connection has: no kind after them is ever asked."""
 
 SHOWN_BY: Final = {
+    "alpn": ("tls", "mode", ("pass", "terminate")),
+    "opening": ("tls", "mode", ("off", "terminate")),
+    "tls-session": ("tls", "mode", ("pass",)),
     "sni": ("tls", "mode", ("pass", "terminate")),
     "certificate": ("tls", "clients", ("any", "optional", "required")),
     "proxy": ("proxy", "mode", ("required",)),
@@ -31,7 +35,7 @@ def roles_are_declared(meaning: Meaning) -> Iterator[Complaint]:
         if member.frontend.protocol == "ftp":
             if role != "control":
                 yield Complaint(path, f"{quote(role)} is not an ftp frontend's role: `control` is")
-        elif role not in group.roles:
+        elif role not in group.roles and not group.carries_roles:
             declared = ", ".join(map(quote, group.roles))
             roles: Path = ("group", group.name, "role")
             message = f"{quote(role)} is not a role of [group.{group.name}], which has {declared}"
@@ -71,6 +75,44 @@ def keys_are_shown(meaning: Meaning) -> Iterator[Complaint]:
                     f"needs `{table}.{key} = {words}` there",
                     ((*member.path, table, key),),
                 )
+
+
+def patterns_are_read(meaning: Meaning) -> Iterator[Complaint]:
+    """A kind of key that needs a pattern has one, and no pattern is without its kind."""
+    for name, group in meaning.document.groups.items():
+        path: Path = ("group", name)
+        for kind in ("alpn", "opening", "sni"):
+            written = getattr(group.pattern, kind)
+            if kind in group.key and not written and kind != "sni":
+                message = f"is missing: the key {quote(kind)} is what this pattern finds"
+                yield Complaint((*path, "pattern", kind), message, ((*path, "key"),))
+            elif written and kind not in group.key:
+                message = f"is read only with {quote(kind)} in `key`"
+                yield Complaint((*path, "pattern", kind), message, ((*path, "key"),))
+
+
+def learned_keys_stand_alone(meaning: Meaning) -> Iterator[Complaint]:
+    """A TLS session names its channels only when nothing weaker could; somebody opens it."""
+    for name, group in meaning.document.groups.items():
+        path: Path = ("group", name, "key")
+        opening = [role for role, rule in group.roles.items() if rule.opens]
+        if LEARNED not in group.key:
+            for role in opening:
+                message = f"is read only with {quote(LEARNED)} as `key`"
+                yield Complaint(("group", name, "role", role, "opens"), message, (path,))
+            continue
+        if len(group.key) > 1:
+            message = (
+                f"{quote(LEARNED)} stands alone: the first channel of a session cannot show it, "
+                "and any other kind would decide for all that come later"
+            )
+            yield Complaint(path, message)
+        if not opening:
+            message = (
+                "has no role that opens a session: say `opens = true` of those whose first "
+                "channel has no TLS session to resume yet"
+            )
+            yield Complaint(("group", name, "role"), message, (path,))
 
 
 def ranges_are_equal(meaning: Meaning) -> Iterator[Complaint]:
@@ -122,6 +164,8 @@ RULES: Final[tuple[Rule, ...]] = (
     roles_are_declared,
     keys_can_decide,
     keys_are_shown,
+    patterns_are_read,
+    learned_keys_stand_alone,
     ranges_are_equal,
     whole_sessions_fit,
 )

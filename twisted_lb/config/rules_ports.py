@@ -121,7 +121,8 @@ def checks_know_their_port(meaning: Meaning) -> Iterator[Complaint]:
 def _dials(member: Member, backend: Backend) -> bool:
     """Whether the member's channels dial this backend, as far as it is complete."""
     frontend, group = member.frontend, member.group
-    complete = bool(frontend.listen or frontend.endpoint) and frontend.role in group.roles
+    known = frontend.role in group.roles or group.carries_roles
+    complete = bool(frontend.listen or frontend.endpoint) and known
     return complete and group.backend == backend.name
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 import attrs
 
-from ..terms import Address, Role
+from ..terms import EXACT_KINDS, Address, Role
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
@@ -31,6 +31,25 @@ class Prefix:
 
 
 @attrs.frozen
+class Patterns:
+    """Regular expressions that find a session, and perhaps a role, in what a client carries.
+
+    Their named groups are `session` and `role`; empty: that kind of key is not read by a pattern.
+    """
+
+    alpn: str = ""
+    """For a whole name of those that the ClientHello offers; the first that fits counts."""
+    sni: str = ""
+    """For the whole server name."""
+    opening: str = ""
+    """For the first line inside, its end included, from its beginning."""
+    opening_bytes: int = 10_240
+    """So many bytes are looked at when no line ends before."""
+    opening_ends: Literal["line", "bytes"] = "line"
+    """`bytes`: whatever lines there are, wait for all `opening_bytes`; for what has no lines."""
+
+
+@attrs.frozen
 class RoleRule:
     """What a group says of one of its roles."""
 
@@ -39,6 +58,9 @@ class RoleRule:
     server_port: int | tuple[int, int] | Literal["same"] = "same"
     """The port on the server: the one the client hit, a fixed one, or a range that maps the
     frontend's listening range one to one."""
+    opens: bool = False
+    """With the key `tls-session`: a channel of this role may open a session, which cannot show yet
+    what its server is about to give it."""
 
 
 @attrs.frozen
@@ -54,6 +76,7 @@ class Group:
     """How long the pin is kept after the last channel is gone."""
     max_channels: int = 2000
     """A shared (coarse) key refuses beyond this; it never splits."""
+    pattern: Patterns = Patterns()
     roles: dict[Role, RoleRule] = attrs.field(factory=lambda: {"any": RoleRule()})
     grace: float = 10.0
     """How long the other channels may go on when the principal has ended in order."""
@@ -65,14 +88,31 @@ class Group:
         """What it says of this role; the rule of `any` stands for roles that are not named."""
         return self.roles.get(role) or self.roles.get("any") or RoleRule()
 
+    def exact(self, kind: str) -> bool:
+        """Whether what this kind of key shows belongs to one user's session only."""
+        if kind == "sni":
+            return bool(self.pattern.sni)
+        return kind in EXACT_KINDS or kind in ("alpn", "opening")
+
+    @property
+    def carries_roles(self) -> bool:
+        """Whether a channel's role comes with its key, and not from its frontend."""
+        patterns = (self.pattern.alpn, self.pattern.sni, self.pattern.opening)
+        return any("(?P<role>" in pattern for pattern in patterns)
+
     def dialled(self, frontend: Frontend) -> set[int]:
         """The ports that this frontend's channels dial; 0 for one that is not known beforehand."""
-        match self.rule(frontend.role).server_port:
-            case int(port):
-                return {port}
-            case (int(first), int(last)):
-                return set(range(first, last + 1))
-        return {address.port for address in frontend.listen} or {0}
+        roles = self.roles if self.carries_roles else (frontend.role,)
+        return {port for role in roles for port in _dialled(self.rule(role), frontend)}
+
+
+def _dialled(rule: RoleRule, frontend: Frontend) -> set[int]:
+    match rule.server_port:
+        case int(port):
+            return {port}
+        case (int(first), int(last)):
+            return set(range(first, last + 1))
+    return {address.port for address in frontend.listen} or {0}
 
 
 @attrs.frozen

@@ -22,6 +22,7 @@ from . import units as u
 from . import values as v
 from .document import Document, WrittenFrontend, WrittenRoute
 from .locate import Path
+from .patterns import PATTERN
 from .startups import STARTUPS
 
 POLICIES: Final = (
@@ -32,7 +33,17 @@ POLICIES: Final = (
     "random-two",
     "first",
 )
-KEY_KINDS: Final = ("connection", "source", "proxy", "sni", "certificate", "local-port")
+KEY_KINDS: Final = (
+    "connection",
+    "alpn",
+    "opening",
+    "tls-session",
+    "source",
+    "proxy",
+    "sni",
+    "certificate",
+    "local-port",
+)
 PROTOCOLS: Final = ("opaque", "terminal", "ftp")
 CHECKS: Final = ("off", "tcp", "tls", "ftp", "agent")
 
@@ -125,7 +136,7 @@ def _kinds(plugins: Plugins) -> Kinds:
     """The kinds of values for the attributes whose annotation does not say enough."""
     return KINDS | {
         (WrittenFrontend, "protocol"): _names(PROTOCOLS, plugins.protocols, {"http"}),
-        (s.Group, "key"): v.several(_names(KEY_KINDS, plugins.keys, {"carried", "tls-session"})),
+        (s.Group, "key"): v.several(_names(KEY_KINDS, plugins.keys, set())),
         (s.Backend, "balance"): _names(POLICIES, plugins.policies, set()),
     }
 
@@ -142,6 +153,10 @@ KINDS: Final[Kinds] = {
     (s.Prefix, "ipv4"): v.whole(1, 32, 32),
     (s.Prefix, "ipv6"): v.whole(1, 128, 64),
     (s.RoleRule, "server_port"): at.SERVER_PORT,
+    (s.Patterns, "alpn"): PATTERN,
+    (s.Patterns, "sni"): PATTERN,
+    (s.Patterns, "opening"): PATTERN,
+    (s.Patterns, "opening_bytes"): u.size(1, 16_384),
     (s.Group, "backend"): v.NAME,
     (s.Group, "linger"): _ZERO,
     (s.Group, "grace"): _ZERO,

@@ -21,6 +21,8 @@ FLUSH_TIMEOUT = 120.0
 class Joined:
     """A channel whose two Ends are joined. `on_end(joined)` is called once both are gone.
 
+    `watch` sees what the server says, before it is passed on, until it answers False.
+
     With `eof_waits` the end of one side is passed on in the reactor's next turn: what came before
     it on another connection (ABOR on control, then the end of its data) is passed on first.
     """
@@ -46,6 +48,7 @@ class Joined:
         on_end: Callable[[Joined], None],
         *,
         eof_waits: bool = False,
+        watch: Callable[[bytes], bool] | None = None,
     ) -> None:
         self.ending: Ending = ""
         self.moved = clock.seconds()
@@ -59,6 +62,8 @@ class Joined:
         self._living = 2
         self._client = _Flow(self, client, server, "client-left")
         self._server = _Flow(self, server, client, "server-closed")
+        if watch is not None:
+            self._server = _WatchedFlow(self, server, client, "server-closed", watch)
         client.fed_by(server.transport)
         server.fed_by(client.transport)
 
@@ -181,3 +186,27 @@ class _Flow:
     def lost(self, clean: bool) -> None:
         self.done = self.done or clean
         self._joined._lost(self, clean)
+
+
+class _WatchedFlow(_Flow):
+    """A direction of which somebody looks at the beginning."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(
+        self,
+        joined: Joined,
+        source: End,
+        target: End,
+        fault: Ending,
+        watch: Callable[[bytes], bool],
+    ) -> None:
+        super().__init__(joined, source, target, fault)
+        self._watch: Callable[[bytes], bool] | None = watch
+
+    # Receiver
+
+    def data(self, data: bytes) -> None:
+        if self._watch is not None and not self._watch(data):
+            self._watch = None
+        super().data(data)

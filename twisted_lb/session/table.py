@@ -6,7 +6,7 @@ decision, dial the server, stop. Whoever holds the sockets obeys the orders and 
 The rules (docs/sessions.md tells them at length):
 
  1. One key, one session. No key: `unkeyed`; a key of two sessions that are not on one server:
-    `ambiguous`.
+    `ambiguous`. A key that servers give (tls-session) opens no session by itself, a role may.
  2. A session without a pin is decided by one channel at a time, its claimant; the others wait.
     The candidate counts the session from the moment it is tried, so that a burst spreads.
  3. The claimant leaves: the channel that waited longest claims. No candidate left: all end.
@@ -37,7 +37,7 @@ from typing import Final
 
 from ..config.settings import Group
 from ..errors import Ended
-from ..terms import Ending, Key, Role, Server
+from ..terms import LEARNED, Ending, Key, Role, Server
 from .deadlines import Deadlines
 from .keys import KeyTable
 from .places import Places
@@ -81,15 +81,18 @@ class Sessions:
 
     def open(self, group: Group, key: Key | None, role: Role, now: float) -> tuple[Channel, Orders]:
         """A connection that shows `key`. Raises Ended: unkeyed, ambiguous, key-full, table-full."""
-        if key is None:
-            raise Ended("unkeyed", f"shows none of {', '.join(group.key)}")
-        known = self._find(group, key)
+        known = self._find(group, key) if key is not None else None
         if known is not None:
             return self.join(known, role, now)
+        if key is not None and key.kind == LEARNED:
+            key = None  # nobody gave it to anybody
+        if key is None and not group.rule(role).opens:
+            raise Ended("unkeyed", f"shows none of {', '.join(group.key)}")
         orders = self._make_room(now)
-        session = Session(next(self._ids), group, now)
+        session = Session(next(self._ids), group, now, LEARNED if key is None else key.kind)
         self._all[session.id] = session
-        self._keys.hold(session, key)
+        if key is not None:
+            self._keys.hold(session, key)
         channel, more = self.join(session, role, now)
         return channel, orders + more
 

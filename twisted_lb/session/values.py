@@ -58,6 +58,8 @@ class Session:
     id: str
     group: Group
     opened: float
+    kind: str = ""
+    """The kind of key that opened it."""
     state: State = State.PINNING
     server: Server | None = None
     """The pin; while PINNING the candidate being tried; when GONE where it was pinned."""

@@ -1,0 +1,81 @@
+"""What a client carries: a value that a pattern finds in its ALPN names, its server name or its
+first bytes. Sans-I/O.
+
+In: the group's patterns and what was shown so far. Out: a session and perhaps a role, or nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+from typing import Final
+
+import attrs
+
+from .config.settings import Patterns
+from .terms import MORE, More
+
+
+@attrs.frozen
+class Carried:
+    """What a pattern found."""
+
+    session: str
+    role: str = ""
+
+
+@attrs.frozen
+class Said:
+    """What a client has said inside; `final`: nothing more of it will be looked at."""
+
+    data: bytes | bytearray = b""
+    final: bool = False
+
+
+SESSION_MOST: Final = 255
+"""Bytes of a session; what is longer is not one."""
+
+NOTHING: Final = Said(final=True)
+
+
+def in_alpn(patterns: Patterns, offered: Iterable[bytes]) -> Carried | None:
+    """In the first of these protocol names that fits as a whole."""
+    whole = _compiled(patterns.alpn)
+    return next(filter(None, (_found(whole.fullmatch(name)) for name in offered)), None)
+
+
+def in_name(patterns: Patterns, name: str | None) -> Carried | None:
+    """In the server name, as a whole."""
+    if name is None:
+        return None
+    return _found(_compiled(patterns.sni).fullmatch(name.encode("latin-1")))
+
+
+def in_opening(patterns: Patterns, said: Said) -> Carried | More | None:
+    """In the first line, which may not all be there yet."""
+    opening = _opening(patterns, said.data)
+    if opening is None and not said.final:
+        return MORE
+    return _found(_compiled(patterns.opening).match(said.data if opening is None else opening))
+
+
+def _opening(patterns: Patterns, data: bytes | bytearray) -> bytes | bytearray | None:
+    """What is judged: the same however it was cut. None while it is not all there."""
+    most = patterns.opening_bytes
+    if patterns.opening_ends == "line" and (end := data.find(b"\n", 0, most)) >= 0:
+        return data[: end + 1]
+    return data[:most] if len(data) >= most else None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[bytes]:
+    return re.compile(pattern.encode("latin-1"))
+
+
+def _found(match: re.Match[bytes] | None) -> Carried | None:
+    """A session that is empty is none: everybody without one would share it."""
+    if match is None or not 0 < len(match["session"]) <= SESSION_MOST:
+        return None
+    role = match.groupdict().get("role") or b""
+    return Carried(match["session"].decode("latin-1"), role.decode("latin-1"))
