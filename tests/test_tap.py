@@ -176,7 +176,7 @@ def test_check_live_visits_servers_and_ends_with_1_on_a_fault(
     assert said == [
         f"{word}: pool/a (10.0.0.1:80): odd; mend it",
         "table",
-        "live: 1 ports visited",
+        "ports visited: 1",
     ]
 
 

@@ -83,7 +83,7 @@ class Options(TwistedOptions):
         print(f"{self['config']}: fine")
         if self["live"]:
             report = visit_servers(self.settings)
-            print("\n".join(filter(None, (str(report), f"live: {report.visited} ports visited"))))
+            print("\n".join(filter(None, (str(report), f"ports visited: {report.visited}"))))
             sys.exit(0 if report.fine else 1)
         sys.exit(0)
 

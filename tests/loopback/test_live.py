@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.internet.utils import getProcessOutputAndValue
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
@@ -26,6 +31,7 @@ from twisted_lb.config.settings import (
     ServerRule,
     Settings,
 )
+from twisted_lb.health.look import Look, Sought
 from twisted_lb.live import Report, look_live
 from twisted_lb.terms import Address
 
@@ -46,6 +52,7 @@ class Says(Factory):
         self.deaf = deaf
         self.answers = answers
         self.speakers: list[Speaker] = []
+        self.lines: list[str] = []
 
     def buildProtocol(self, addr: Any) -> Protocol:
         self.speakers.append(Speaker(self))
@@ -67,6 +74,7 @@ class Speaker(Protocol):
         self.heard += b"" if self.says.deaf else data
         while b"\n" in self.heard:
             line, _, self.heard = self.heard.partition(b"\n")
+            self.says.lines.append(line.decode("latin-1"))
             word = line.decode("latin-1").partition(" ")[0].strip()
             if word in self.says.answers:
                 self.transport.write(self.says.answers[word])
@@ -106,10 +114,15 @@ class Servers:
         self.ports.append(port)
         self.port = port.getHost().port
 
-    async def look(self, tmp_path: Path, protocol: str = "opaque", **live: Any) -> Report:
+    async def look(
+        self, tmp_path: Path, protocol: str = "opaque", send_proxy: Any = "off", **live: Any
+    ) -> Report:
         """What `--check --live` reports of them."""
         ca = written(AUTHORITY.pem, tmp_path / "ca.pem")
-        rules = tuple(ServerRule("abcd"[n], f"127.0.0.{2 + n}") for n in range(len(self.says)))
+        rules = tuple(
+            ServerRule("abcd"[n], f"127.0.0.{2 + n}", send_proxy=send_proxy)
+            for n in range(len(self.says))
+        )
         asked = Live(**{"names": NAMES, "ca": ca, "timeout": 5.0, "tls": "on", **live})
         roles = {"any": RoleRule(server_port=self.port)}
         settings = Settings(
@@ -258,3 +271,65 @@ async def test_a_port_without_tls_or_ftp_need_only_take_connections(
     servers.serve((Says(), None))
     report = await servers.look(tmp_path, tls="off")
     assert report.fine and report.visited == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_server_that_wants_proxy_headers_gets_them_first(
+    servers: Servers, tmp_path: Path
+) -> None:
+    fine = b"HTTP/1.1 200 OK\r\n\r\n"
+    says = Says(PROXY=b"", GET=fine)
+    servers.serve((says, None))
+    report = await servers.look(tmp_path, tls="off", path="/", send_proxy="v1")
+    assert report.fine
+    assert [line.partition(" ")[0] for line in says.lines][:2] == ["PROXY", "GET"]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_look_that_is_broken_off_leaves_nothing_open(servers: Servers) -> None:
+    says = Says(deaf=True)
+    servers.serve((says, None))
+    sought = Sought("pool", "a", servers.port, True, False, Live())
+    looking = Deferred.fromCoroutine(Look(reactor, sought, "127.0.0.2")())  # type: ignore[arg-type]
+    while not says.speakers:
+        await deferLater(reactor, 0.002)
+    looking.cancel()
+    await says.speakers[0].over
+    with pytest.raises(CancelledError):
+        await looking
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_command_prints_the_report_and_ends_with_1(
+    servers: Servers, tmp_path: Path
+) -> None:
+    servers.serve(good(), (Says(), Shows(AUTHORITY.sign("other.example", days=90))))
+    ca = written(AUTHORITY.pem, tmp_path / "ca.pem")
+    (tmp_path / "lb.toml").write_text(
+        f"""
+[[frontend]]
+name = "in"
+listen = "127.0.0.1:0"
+tls.mode = "pass"
+backend = "pool"
+server_port = {servers.port}
+[[backend]]
+name = "pool"
+live = {{ names = "front.example", ca = "{ca}" }}
+server = [{{ name = "a", host = "127.0.0.2" }}, {{ name = "b", host = "127.0.0.3" }}]
+"""
+    )
+    argv = ["-m", "twisted", "lb-proxy", "--config", str(tmp_path / "lb.toml"), "--check", "--live"]
+    out, err, status = await getProcessOutputAndValue(sys.executable, argv, env=os.environ)
+    lines = out.decode().splitlines()
+    assert status == 1, (out, err)
+    assert f"fault: pool/b (127.0.0.3:{servers.port}): its certificate is for other.example" in (
+        out.decode()
+    )
+    assert lines[-5:] == [
+        f"pool, port {servers.port}: servers differ",
+        "server  certificate",
+        "a       front.example front 192.0.2.1",
+        "b       other.example",
+        "ports visited: 2",
+    ]
