@@ -91,6 +91,23 @@ class AttackSeen:
 
 
 @attrs.frozen
+class TokenAsked:
+    """Somebody asked a token server for a token, and was given one or was not."""
+
+    client: Address | None
+    user: str
+    """As it was given: nobody needs to have it."""
+    destination: str
+    answer: str
+    """given, or one word that says why not."""
+    seconds: float
+    token: str = ""
+    """Its `jti`."""
+    session: str = ""
+    """Its `sid`, by which the security proxies' logs tell of it."""
+
+
+@attrs.frozen
 class Announced:
     """The balancer tells of itself: started, listening, draining, stopped."""
 
@@ -105,6 +122,7 @@ Fact = (
     | ServerChanged
     | CertificateExpiring
     | AttackSeen
+    | TokenAsked
     | Announced
 )
 

@@ -52,8 +52,12 @@ class Jws:
 
 
 def issue(claims: Claims, key: SigningKey) -> str:
-    """The token that says these claims. Raises ValueError: it would be too long."""
+    """The token that says these claims. Raises ValueError: nobody would take it."""
     payload = json.dumps(spell(claims), separators=(",", ":")).encode()
+    try:
+        read(payload)
+    except Denied as why:
+        raise ValueError(f"no token can say this: {why.detail}") from None
     header = {"kid": key.id}
     text = jwt.PyJWS().encode(payload, key.private, key.algorithm, header)
     if len(text) > TOKEN_MOST:

@@ -73,9 +73,9 @@ def read(payload: bytes) -> Claims:
             user=_text(said, "sub"),
             session=_session(said.get("sid")),
             destination=_destination(said.get("dst")),
-            roles=_roles(said.get("roles")),
+            roles=roles(said.get("roles")),
             parallel=_whole(said, "par", 1, PARALLEL_MOST) if "par" in said else 1,
-            thumbprint=_thumbprint(said["cnf"]) if "cnf" in said else "",
+            thumbprint=thumbprint(said["cnf"]) if "cnf" in said else "",
         ),
         issued=_whole(said, "iat", 0, _LATEST),
         not_before=_whole(said, "nbf", 0, _LATEST),
@@ -133,21 +133,23 @@ def _destination(value: Any) -> Address:
         malformed(f"dst: {why}")
 
 
-def _roles(value: Any) -> frozenset[str]:
+def roles(value: Any) -> frozenset[str]:
+    """A list of roles. Raises Denied: malformed."""
     listed = value if isinstance(value, list) and all(isinstance(one, str) for one in value) else []
     if not listed or not set(listed) <= set(ROLES) or len(set(listed)) < len(listed):
         malformed(f"roles is not a list of some of {', '.join(ROLES)}, each once")
     return frozenset(listed)
 
 
-def _thumbprint(value: Any) -> str:
-    # A confirmation of another kind cannot be checked here, and must not count as none.
+def thumbprint(value: Any) -> str:
+    """A confirmation (RFC 7800) by the thumbprint of a certificate. Raises Denied: malformed."""
+    # One of another kind cannot be checked, and must not count as none.
     if not isinstance(value, dict) or set(value) != {"x5t#S256"}:
         malformed("cnf has no x5t#S256, or more than that")
-    thumbprint = value["x5t#S256"]
-    if not isinstance(thumbprint, str) or not _THUMBPRINT.fullmatch(thumbprint):
+    said = value["x5t#S256"]
+    if not isinstance(said, str) or not _THUMBPRINT.fullmatch(said):
         malformed("cnf: x5t#S256 is not a SHA-256 in base64url")
-    return thumbprint
+    return said
 
 
 # -- JSON ------------------------------------------------------------------------------------------

@@ -1,0 +1,75 @@
+"""Entry: `twistd lb-token-server`: the command line and a configuration file in, a service out."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.python.usage import Options as TwistedOptions
+from twisted.python.usage import UsageError
+
+from ..errors import ConfigurationError
+from ..listeners import CannotListen
+from ..observe import JsonLines, Output
+from ..tap import access_log, ends_the_process, reactor
+from .program import read
+from .tokenserver import Parts, TokenServer, read_parts
+from .tokensettings import TokenServerSettings, load
+
+
+class Options(TwistedOptions):
+    """The options of `twistd lb-token-server`."""
+
+    synopsis = "[options] --config FILE"
+    longdesc = (
+        "Gives users of a security proxy signed tokens that say where they may go: the stand-in "
+        "for a management server. docs/protocols/security-proxy.md says what is asked and answered."
+    )
+    optParameters = [["config", "c", None, "The configuration: a TOML file."]]  # noqa: RUF012
+    optFlags = [  # noqa: RUF012
+        ["check", None, "Say everything that is wrong with the configuration, and exit 0 or 1."],
+    ]
+    settings: TokenServerSettings
+    parts: Parts
+
+    def postOptions(self) -> None:
+        """Read the configuration and the files that it names; --check ends here."""
+        path = self["config"]
+        if not path:
+            raise UsageError("say which configuration to use: twistd lb-token-server --config FILE")
+        self.settings = read(path, load)
+        with ends_the_process(ConfigurationError):
+            self.parts = read_parts(self.settings, path)
+        if self["check"]:
+            print(f"{path}: fine")
+            sys.exit(0)
+
+
+def makeService(options: Options) -> IService:
+    """The token server for twistd, with its access log."""
+    lines = access_log(options.settings.log)
+    reactor.callWhenRunning(install_signals, lines)
+    return Program(options.settings, options.parts, reactor, time.time, JsonLines(lines, time.time))
+
+
+def install_signals(lines: Output) -> None:
+    """SIGHUP and SIGUSR1 open the access log anew. Only now: the reactor installs its own first."""
+
+    def rotate(number: int, frame: Any) -> None:
+        reactor.callFromThread(lines.reopen)
+
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, rotate)
+
+
+class Program(TokenServer):
+    """The token server as a process of its own: one that cannot listen says so and ends."""
+
+    # IService
+
+    def privilegedStartService(self) -> None:
+        with ends_the_process(CannotListen):
+            super().privilegedStartService()
