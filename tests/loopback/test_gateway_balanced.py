@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from zope.interface import implementer
 
 from tests.loopback.farm import Farm
 from tests.loopback.ftp_talks import Visitor
@@ -23,6 +22,7 @@ from twisted_lb.config.settings import (
     Frontend,
     FrontendTls,
     Group,
+    Patterns,
     ProxyIn,
     RoleRule,
     ServerRule,
@@ -31,22 +31,17 @@ from twisted_lb.config.settings import (
 )
 from twisted_lb.facts import AttackSeen, ConnectionEnded
 from twisted_lb.gateway.tunnel import Tunnel
-from twisted_lb.interfaces import IKeyPlugin
 from twisted_lb.service import balancer
 from twisted_lb.terms import Address
 
 PROXIES = ("127.0.0.5", "127.0.0.6")
 
 
-@implementer(IKeyPlugin)
-class ShownSession:
-    """The session that a ClientHello shows."""
-
-    name = "shown-session"
-
-    def read(self, shown: Any, hello: Any) -> str | None:
-        names = [name.decode() for name in hello.alpn if name.startswith(b"lb-session/")]
-        return names[0] if names else None
+PATTERNS = {
+    "alpn": Patterns(alpn="lb-session/(?P<session>[0-9a-f]{32})"),
+    "opening": Patterns(opening=r"LBP/1 (?P<role>\S+) (?P<session>\S+) "),
+}
+ROLES = ("control", "data", "notification")
 
 
 def two_proxies(gateways: Gateways, **changed: Any) -> int:
@@ -56,9 +51,16 @@ def two_proxies(gateways: Gateways, **changed: Any) -> int:
     return port
 
 
-def balanced(gateways: Gateways, port: int, key: str = "shown-session", **changed: Any) -> Address:
+def balanced(gateways: Gateways, port: int, key: str = "alpn", **changed: Any) -> Address:
     """A balancer before both; where it listens."""
     frontend, servers = changed.pop("frontend", {}), changed.pop("backend", {})
+    group = Group(
+        "gateway",
+        "proxies",
+        (key,),
+        pattern=PATTERNS.get(key, Patterns()),
+        roles={role: RoleRule(False, port) for role in ("any", *ROLES)},
+    )
     settings = Settings(
         (
             Frontend(
@@ -68,11 +70,11 @@ def balanced(gateways: Gateways, port: int, key: str = "shown-session", **change
                 **{"tls": FrontendTls("pass"), **frontend},
             ),
         ),
-        {"gateway": Group("gateway", "proxies", (key,), roles={"any": RoleRule(False, port)})},
+        {"gateway": group},
         {"proxies": backend("proxies", *PROXIES, **servers)},
         LIMITS,
     )
-    gateways.balancer = balancer(settings, reactor, gateways.facts.append, [ShownSession()])
+    gateways.balancer = balancer(settings, reactor, gateways.facts.append)
     gateways.balancer.startService()
     return gateways.balancer.address("front")
 
@@ -198,35 +200,39 @@ async def test_a_proxy_knows_the_client_that_a_trusted_balancer_names(
     assert peers["main"] == peers["front"]
 
 
-@pytest.mark.parametrize("theirs", [True, False], ids=["own-key", "stolen-token"])
-@pytest_twisted.ensureDeferred
-async def test_tokens_stay_bound_to_a_key_where_the_balancer_ends_tls(
-    gateways: Gateways, farm: Farm, theirs: bool
-) -> None:
-    """It tells by PROXY which certificate the client showed; its own is not asked about."""
+def ended_at_the_balancer(gateways: Gateways, key: str) -> Address:
+    """Both proxies behind a balancer that ends TLS and speaks it anew; where that listens."""
     port = two_proxies(gateways, listener={"proxy": TRUSTED})
-    ends = FrontendTls(
-        "terminate", (ShownCertificate(gateways.certificate),), clients="any", alpn=("lb-proxy/1",)
-    )
-    tls = BackendTls("on", gateways.ca, NAME)
-    front = balanced(
-        gateways,
-        port,
-        "certificate",
-        frontend={"tls": ends},
-        backend={**with_headers(), "tls": tls},
-    )
-    if not theirs:
-        gateways.stolen = True
-    tunnel = a_tunnel(gateways, farm, front)
-    if theirs:
-        visitor = await gateways.logs_in(tunnel)
-        await upload(visitor, "EPSV", "mine", b"content")
+    certificate = ShownCertificate(gateways.certificate)
+    ends = FrontendTls("terminate", (certificate,), clients="any", alpn=("lb-proxy/1",))
+    servers = {**with_headers(), "tls": BackendTls("on", gateways.ca, NAME)}
+    return balanced(gateways, port, key, frontend={"tls": ends}, backend=servers)
+
+
+@pytest.mark.parametrize(("key", "proxies"), [("opening", 2), ("certificate", 1)])
+@pytest_twisted.ensureDeferred
+async def test_where_the_balancer_ends_tls_it_knows_sessions_by_the_opening_line(
+    gateways: Gateways, farm: Farm, key: str, proxies: int
+) -> None:
+    """By the client's key it knows the tunnel only: all its sessions are on one proxy."""
+    tunnel = a_tunnel(gateways, farm, ended_at_the_balancer(gateways, key))
+    visitors = [await gateways.logs_in(tunnel) for _ in range(4)]
+    assert sum(len(proxy.roles.sessions) > 0 for proxy in gateways.proxies) == proxies
+    for number, visitor in enumerate(visitors):
+        await upload(visitor, ("EPSV", "PORT")[number % 2], f"mine{number}", b"content")
         await leave(visitor)
-        await gone(gateways)
-        assert astray(gateways) == 0
-    else:
-        visitor = await gateways.connect(tunnel.address("ftp"), "127.0.0.1", Visitor(gateways))
-        assert await visitor.reply() == b"421 lb-tunnel: the token was not accepted."
-        visitor.closes()
-        await gone(gateways)
+    await gone(gateways)
+    assert astray(gateways) == 0
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_stolen_token_is_no_good_where_the_balancer_ends_tls(
+    gateways: Gateways, farm: Farm
+) -> None:
+    """Attack 17: the balancer tells by PROXY which certificate the client showed."""
+    gateways.stolen = True
+    tunnel = a_tunnel(gateways, farm, ended_at_the_balancer(gateways, "opening"))
+    visitor = await gateways.connect(tunnel.address("ftp"), "127.0.0.1", Visitor(gateways))
+    assert await visitor.reply() == b"421 lb-tunnel: the token was not accepted."
+    visitor.closes()
+    await gone(gateways)
