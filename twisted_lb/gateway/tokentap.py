@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import signal
+import json
 import sys
 import time
-from typing import Any
 
 from twisted.application.service import IService
+from twisted.logger import Logger
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from ..errors import ConfigurationError
 from ..listeners import CannotListen
-from ..observe import JsonLines, Output
-from ..tap import access_log, ends_the_process, reactor
+from ..observe import Counters, JsonLines, fanout
+from ..tap import access_log, ends_the_process, install_signals, reactor
 from .program import read
 from .tokenserver import Parts, TokenServer, read_parts
 from .tokensettings import TokenServerSettings, load
+
+log = Logger()
 
 
 class Options(TwistedOptions):
@@ -49,24 +51,26 @@ class Options(TwistedOptions):
 
 
 def makeService(options: Options) -> IService:
-    """The token server for twistd, with its access log."""
-    lines = access_log(options.settings.log)
-    reactor.callWhenRunning(install_signals, lines)
-    return Program(options.settings, options.parts, reactor, time.time, JsonLines(lines, time.time))
-
-
-def install_signals(lines: Output) -> None:
-    """SIGHUP and SIGUSR1 open the access log anew. Only now: the reactor installs its own first."""
-
-    def rotate(number: int, frame: Any) -> None:
-        reactor.callFromThread(lines.reopen)
-
-    for number in (signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, rotate)
+    """The token server for twistd: with its access log, and with signals of its own."""
+    lines, counters = access_log(options.settings.log), Counters()
+    note = fanout(JsonLines(lines, time.time), counters)
+    running = Program(options.settings, options.parts, reactor, time.time, note)
+    running.counters = counters
+    reactor.callWhenRunning(install_signals, running, lines)
+    return running
 
 
 class Program(TokenServer):
     """The token server as a process of its own: one that cannot listen says so and ends."""
+
+    counters: Counters
+
+    def end_now(self) -> None:
+        """A stop under way is not waited for: nothing is."""
+
+    def tell_counts(self) -> None:
+        """One line of JSON in the process' log."""
+        log.info("counts since the start: {counts}", counts=json.dumps(self.counters.snapshot()))
 
     # IService
 
