@@ -118,6 +118,9 @@ class TestKey:
         shown = attrs.evolve(SHOWN, tls=bare)
         assert self.key(*kinds, shown=shown) == Key("source", "192.0.2.7/32")
 
+    def test_without_a_hello_no_tls_session_is_resumed(self) -> None:
+        assert self.key("tls-session", "source") == Key("source", "192.0.2.7/32")
+
     def test_a_unix_socket_has_no_source(self) -> None:
         shown = self.from_host("")
         assert self.key("source", shown=shown) is None
@@ -455,6 +458,19 @@ class TestTermination:
         talk.secured(self.INSIDE)
         route = Route("g", "any", Key("certificate", "thumb"), 3000, "a.example")
         assert talk.take(b"") == route
+
+    def test_what_is_said_inside_is_a_key_and_silence_there_has_its_own_answer(self) -> None:
+        ends = FrontendTls("terminate")
+        frontend = Frontend("f", group="g", tls=ends)
+        pattern = Patterns(opening=r"HI (?P<session>\S+)\r\n")
+        groups = {"g": group(key=("opening", "sni"), pattern=pattern)}
+        for said, key in ((b"HI joe\r\n", Key("carried", "joe")), (b"HI", Key("sni", "a.example"))):
+            talk = dialogue(frontend, groups, SHOWN, {}, self.NAMES)
+            assert talk.take(hello(server_names(b"a.example"))) == StartTls(0)
+            talk.secured(self.INSIDE)
+            verdict = talk.take(said)
+            led = talk.silence() if verdict is MORE else verdict
+            assert isinstance(led, Route) and led.key == key
 
     def test_a_name_that_leads_nowhere_sees_no_certificate(self) -> None:
         routes = (SniRoute("named", ("a.example",), ("ftp",)),)
