@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
-from twisted.internet.task import deferLater
 
 from tests.certificates import Authority, written
 from tests.loopback.ftp_site import FtpSite
@@ -87,6 +86,8 @@ class Gateways(FtpSite):
 
     def __init__(self, home: Path) -> None:
         super().__init__()
+        self._readers = set(reactor.getReaders())
+        """Who was there before; whoever comes is gone in the end."""
         self.authority = Authority()
         self.ca = written(self.authority.pem, home / "ca.pem")
         self.certificate = written(self.authority.sign(NAME), home / "front.pem")
@@ -207,4 +208,4 @@ class Gateways(FtpSite):
             if service.running:
                 await service.stopService()
         await super().stop()
-        await deferLater(reactor, 0)
+        await self.until(lambda: set(reactor.getReaders()) <= self._readers)

@@ -194,6 +194,7 @@ async def test_a_proxy_knows_the_client_that_a_trusted_balancer_names(
     visitor = await gateways.logs_in(tunnel)
     await upload(visitor, "PASV", "mine", b"content")
     await leave(visitor)
+    await gone(gateways)
     await gateways.until(lambda: not any(len(proxy.visits) for proxy in gateways.proxies))
     told = [f for f in gateways.facts if isinstance(f, ConnectionEnded)]
     peers = {f.frontend: {g.client for g in told if g.frontend == f.frontend} for f in told}

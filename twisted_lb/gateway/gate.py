@@ -98,7 +98,7 @@ class Gate(MultiService):
         self.listening.clear()
         self.room.claims.end_all("killed")
         for visit in self.visits:
-            if visit.seat is None:
+            if not visit.role:  # it has shown nothing yet that would end
                 visit.cut()
         yield self.visits.until_empty(FLUSH)
         self.visits.cut("killed")

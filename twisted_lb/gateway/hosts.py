@@ -50,7 +50,10 @@ class Hosts:
         if entry is None:
             raise Ended("no-route", f"{address} is not allowed", bytes(openingline.DESTINATION))
         key = Key("connection", visit.id)
-        visit.seat = seat = await self._room.claims.claim(group, key, role)
+        try:
+            visit.seat = seat = await self._room.claims.claim(group, key, role)
+        except Ended as full:
+            raise Ended(full.word, full.detail, bytes(openingline.LIMIT)) from None
         errand = Errand(
             Route(group.name, role, key, address.port),
             self._backend(entry, address),

@@ -103,7 +103,7 @@ class Path:
             check(grant, opening, shown, self.unbound)
         except Denied as why:
             _attack(visit, f"token-{why.word}")
-            detail = f"token: {why.word}"
+            detail = f"token: {why.word} {why.detail}".rstrip()
             raise Ended("no-route", detail, bytes(openingline.TOKEN)) from None
         if not self.roles.hosts.allows(grant.destination):
             _attack(visit, "destination")
