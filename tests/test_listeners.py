@@ -7,7 +7,8 @@ import socket
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.address import UNIXAddress
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ServerFactory
 
@@ -121,6 +122,26 @@ def test_an_endpoint_that_does_not_listen_at_once_fails_the_start(
     with_endpoint(monkeypatch, Deferred())
     with pytest.raises(CannotListen, match="does not listen at once"):
         opened(at(endpoint="slow:"), World())
+
+
+def test_ftp_is_not_listened_for_on_a_unix_socket_whatever_its_endpoint_is_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its data connections would have no address to come to."""
+    stopped: list[bool] = []
+
+    class Unix:
+        def getHost(self) -> UNIXAddress:
+            return UNIXAddress(b"/run/ftp")
+
+        def stopListening(self) -> None:
+            stopped.append(True)
+
+    with_endpoint(monkeypatch, succeed(Unix()))
+    with pytest.raises(CannotListen, match=r"frontend in: 'systemd:0': a unix socket has no addr"):
+        opened(at(endpoint="systemd:0", protocol="ftp"), World())
+    assert stopped == [True]
+    assert len(listen(World(), at(endpoint="systemd:0"), ServerFactory())) == 1
 
 
 def test_a_low_port_without_the_privilege_says_who_may_have_it() -> None:

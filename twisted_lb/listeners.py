@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
@@ -73,6 +74,10 @@ def _listen_endpoint(
     [result] = results
     if isinstance(result, Failure):
         raise _cannot(frontend, result.getErrorMessage())
+    # `unix:` is found by --check; a plugin's endpoint, or systemd's, may be one all the same.
+    if frontend.protocol == "ftp" and isinstance(result.getHost(), UNIXAddress):
+        result.stopListening()
+        raise _cannot(frontend, "a unix socket has no address for ftp's data connections")
     return result
 
 
