@@ -44,15 +44,22 @@ PATTERNS = {
 ROLES = ("control", "data", "notification")
 
 
-def two_proxies(gateways: Gateways, **changed: Any) -> int:
-    """Start them; their port."""
-    port = gateways.proxy(PROXIES[0], **changed).port
-    gateways.proxy(PROXIES[1], port, **changed)
+def on_proxies(gateways: Gateways, hosts: tuple[str, ...], **changed: Any) -> int:
+    """Start a proxy at each of these; the port that they share."""
+    port = 0
+    for host in hosts:
+        port = gateways.proxy(host, port, **changed).port
     return port
 
 
+def two_proxies(gateways: Gateways, **changed: Any) -> int:
+    """Start both; their port."""
+    return on_proxies(gateways, PROXIES, **changed)
+
+
 def balanced(gateways: Gateways, port: int, key: str = "alpn", **changed: Any) -> Address:
-    """A balancer before both; where it listens."""
+    """A balancer before them; where it listens."""
+    hosts = changed.pop("proxies", PROXIES)
     frontend, servers = changed.pop("frontend", {}), changed.pop("backend", {})
     group = Group(
         "gateway",
@@ -71,7 +78,7 @@ def balanced(gateways: Gateways, port: int, key: str = "alpn", **changed: Any) -
             ),
         ),
         {"gateway": group},
-        {"proxies": backend("proxies", *PROXIES, **servers)},
+        {"proxies": backend("proxies", *hosts, **servers)},
         LIMITS,
     )
     gateways.balancer = balancer(settings, reactor, gateways.facts.append)
