@@ -27,6 +27,7 @@ from .tokenclaims import Claims, json_object, malformed, read, spell
 TOKEN_MOST: Final = 6_144
 """Characters of a token."""
 
+_JWS: Final = jwt.PyJWS(ALGORITHMS)
 _COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 
@@ -59,7 +60,7 @@ def issue(claims: Claims, key: SigningKey) -> str:
     except Denied as why:
         raise ValueError(f"no token can say this: {why.detail}") from None
     header = {"kid": key.id}
-    text = jwt.PyJWS().encode(payload, key.private, key.algorithm, header)
+    text = _JWS.encode(payload, key.private, key.algorithm, header)
     if len(text) > TOKEN_MOST:
         raise ValueError(f"a token of {len(text)} characters: {TOKEN_MOST} is the most")
     return text
@@ -143,7 +144,7 @@ def signed(jws: Jws, keys: tuple[VerifyingKey, ...], now: float) -> VerifyingKey
 
 def _signs(key: VerifyingKey, text: str) -> bool:
     try:
-        jwt.PyJWS().decode_complete(text, key.public, algorithms=[key.algorithm])
+        _JWS.decode_complete(text, key.public, algorithms=[key.algorithm])
     except jwt.InvalidTokenError:
         return False
     return True
