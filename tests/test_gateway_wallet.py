@@ -113,3 +113,14 @@ def test_a_failure_leaves_the_wallet_usable() -> None:
     got = purse.takes()
     purse.asked[1].callback(token())
     assert got[0].session == "s1"
+
+
+def test_a_token_that_a_proxy_does_not_take_is_not_shown_again() -> None:
+    """Its issuer may have lost our trust, or our clock may be wrong."""
+    purse = Purse()
+    got = purse.takes()
+    purse.asked[0].callback(token(par=8))
+    purse.wallet.forget(got[0])
+    purse.wallet.give_back(got[0])
+    assert purse.takes() == []
+    purse.asked[1].callback(token(sid="s2"))

@@ -79,6 +79,21 @@ async def test_the_user_of_a_terminal_reads_why_it_is_refused(gateways: Gateways
     await client.gone()
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_tunnel_asks_for_another_token_when_one_is_not_taken(gateways: Gateways) -> None:
+    local = Local("mainframe", (Address("127.0.0.1", 0),), a_host(gateways))
+    tunnel = gateways.tunnel(gateways.proxy(), local)
+    gateways.stolen = True
+    first = await gateways.connect(tunnel.address("mainframe"))
+    await first.hears(b"lb-tunnel: the token was not accepted\r\n")
+    gateways.stolen = False
+    second = await gateways.connect(tunnel.address("mainframe"))
+    await second.hears(b"login: ")
+    for client in (first, second):
+        client.closes()
+    await gateways.hosts[0].talks[0].gone()
+
+
 # -- who is refused --------------------------------------------------------------------------------
 
 

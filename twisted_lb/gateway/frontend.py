@@ -30,7 +30,6 @@ PAUSE: Final = 0.5
 
 _SAID: Final[dict[int, tuple[Ending, str]]] = {
     400: ("wire-error", "the proxy did not understand the opening line"),
-    401: ("no-route", "the token was not accepted"),
     403: ("no-route", "the proxy does not allow this destination"),
     404: ("no-route", "the proxy does not know the session"),
     409: ("key-full", "the session is in use"),
@@ -103,9 +102,15 @@ class FrontEnd:
         end.consume(length)
         if answer.code == 200:
             return answer
+        if answer.code == 401:
+            raise TokenRefused("no-route", "the token was not accepted")
         word, text = _SAID.get(answer.code, ("server-refused", f"the proxy said {answer.code}"))
         why = Ended(word, text)
         raise _Again(why) if answer.code in _AGAIN else why
+
+
+class TokenRefused(Ended):
+    """The proxy does not take the token: it is no good for another try."""
 
 
 class _Again(Exception):

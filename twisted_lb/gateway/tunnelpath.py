@@ -24,7 +24,7 @@ from ..session import Stop
 from ..terms import Address, Ending, Key, Role, Server
 from ..tls import ClientContext
 from ..ways import Nearby, Way
-from .frontend import FrontEnd
+from .frontend import FrontEnd, TokenRefused
 from .openingline import Answer, Opening
 from .passes import Ticket
 from .settings import Local, TunnelSettings
@@ -68,6 +68,8 @@ class Path:
             else:
                 await self._ftp(visit, front, ticket)
         except Ended as why:
+            if isinstance(why, TokenRefused):
+                self.wallet.forget(ticket)
             raise self._in_words(why) from None
 
     def _in_words(self, why: Ended) -> Ended:

@@ -42,6 +42,10 @@ class Wallet:
                 each.give_back(ticket)
         self._tidy()
 
+    def forget(self, ticket: Ticket) -> None:
+        """Its token is not taken, whatever it says of itself: the next one asks for another."""
+        self._passes = [each for each in self._passes if each.token != ticket.token]
+
     def _at_hand(self) -> Ticket | None:
         self._tidy()
         for each in self._passes:
