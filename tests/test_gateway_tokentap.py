@@ -11,6 +11,7 @@ from twisted.logger import LogEvent, globalLogPublisher
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
 
+from twisted.plugins.twisted_lb_plugin import GatewayMaker
 from twisted_lb.facts import Announced
 from twisted_lb.gateway.tokenserver import Parts
 from twisted_lb.gateway.tokensettings import Issuer, ServerTls, TokenServerSettings
@@ -48,6 +49,18 @@ def test_a_configuration_that_cannot_be_read_is_named(
 def test_twistd_knows_the_program() -> None:
     [maker] = [each for each in getPlugins(IServiceMaker) if each.tapname == "lb-token-server"]
     assert maker.module == "twisted_lb.gateway.tokentap"
+
+
+def test_a_program_whose_extra_is_not_installed_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some_tap.py").write_text("import no_such_module_at_all\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SystemExit, match=r"lb-moon: needs no_such_.*: pip install .*\[gateway\]"):
+        GatewayMaker("moon", "some_tap", "", "lb-moon").options  # noqa: B018  # it is a property
+    (tmp_path / "other_tap.py").write_text("import twisted_lb.moon\n")
+    with pytest.raises(ModuleNotFoundError):
+        GatewayMaker("moon", "other_tap", "", "lb-moon").options  # noqa: B018
 
 
 def test_the_counts_are_told_in_the_process_log(capsys: pytest.CaptureFixture[str]) -> None:

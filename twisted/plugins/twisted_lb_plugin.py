@@ -7,6 +7,21 @@ from twisted.internet.interfaces import IStreamServerEndpoint, IStreamServerEndp
 from twisted.plugin import IPlugin
 from zope.interface import implementer
 
+
+class GatewayMaker(ServiceMaker):
+    """A program that needs what the extra `gateway` installs, and says so where it is not there."""
+
+    @property
+    def options(self) -> Any:
+        try:
+            return super().options
+        except ModuleNotFoundError as missing:
+            if (missing.name or "").startswith("twisted_lb"):
+                raise
+            needed = "pip install 'twisted-lb[gateway]'"
+            raise SystemExit(f"{self.tapname}: needs {missing.name}: {needed}") from None
+
+
 lb_proxy = ServiceMaker(
     "twisted-lb proxy",
     "twisted_lb.tap",
@@ -14,7 +29,7 @@ lb_proxy = ServiceMaker(
     "lb-proxy",
 )
 
-security_proxy = ServiceMaker(
+security_proxy = GatewayMaker(
     "twisted-lb security proxy",
     "twisted_lb.gateway.proxytap",
     "A security proxy: clients with TLS and a token in, connections to their hosts out.",
@@ -28,7 +43,7 @@ lb_tunnel = ServiceMaker(
     "lb-tunnel",
 )
 
-lb_token_server = ServiceMaker(
+lb_token_server = GatewayMaker(
     "twisted-lb token server",
     "twisted_lb.gateway.tokentap",
     "Gives users signed tokens for security proxies.",
