@@ -122,11 +122,11 @@ class Gateways(FtpSite):
         self.proxies.append(proxy)
         return proxy.address("main")
 
-    def tunnel(self, front: Address, *locals: Local, **changed: Any) -> Tunnel:
-        """Start a tunnel before this front-end, with tokens of its own."""
+    def tunnel(self, at: Address, *locals: Local, **changed: Any) -> Tunnel:
+        """Start a tunnel to this front-end, with tokens of its own."""
         settings = TunnelSettings(
             **{
-                "front": Front(front, NAME, self.ca),
+                "front": Front(at, NAME, self.ca),
                 "locals": locals,
                 "ftp": Ftp(data_timeout=5.0, grace=2.0),
                 "timeout": TunnelTimeout(connect=5.0, token=5.0),
