@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +123,10 @@ def test_a_token_that_nobody_would_take_is_not_issued(run: Runs) -> None:
     assert "no token can say this: sub" in err
 
 
+def test_the_time_is_the_machines() -> None:
+    assert abs(tokenctl._now() - time.time()) < 60
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -129,6 +134,7 @@ def test_a_token_that_nobody_would_take_is_not_issued(run: Runs) -> None:
         "steal",
         "keygen",
         KEYGEN + " --days 0",
+        KEYGEN + " --days soon",
         KEYGEN + " --algorithm HS256",
         ISSUE,
         ISSUE + " --unbound --bind c.pem",
@@ -136,6 +142,7 @@ def test_a_token_that_nobody_would_take_is_not_issued(run: Runs) -> None:
         ISSUE + " --unbound --roles any",
         ISSUE + " --unbound --lifetime 60",
         ISSUE + " --unbound --parallel 0",
+        ISSUE + " --unbound --parallel 1001",
         ISSUE.replace("mainframe:23", "mainframe") + " --unbound",
     ],
 )
