@@ -14,6 +14,7 @@ import attrs
 from ..errors import Problem
 from .document import PRESETS, Document
 from .locate import Lines, Path
+from .presets import expand, fill
 from .tables import Field, Nested, Plugins, Table, document_table
 from .values import Refused, Value, describe, did_you_mean, quote
 
@@ -37,6 +38,11 @@ class Found:
         """A value cannot be used."""
         self.unread.add(path)
         self.add(path, message)
+
+    def no_preset(self, path: Path, message: str) -> None:
+        """A table's `preset` cannot be used: nothing that follows from the table is its fault."""
+        self.unread.add(path)
+        self.add((*path, "preset"), message)
 
     def given(self, path: Path) -> bool:
         """Whether the text says something here."""
@@ -71,7 +77,7 @@ def _within(raw: Any, part: str | int) -> Any:
 
 def read(found: Found, plugins: Plugins) -> Document:
     """The document that the TOML says; complete only when nothing was found."""
-    raw = dict(found.raw)
+    raw = expand(found.raw, found.no_preset)
     if isinstance(frontends := raw.get("frontend"), list):
         raw["frontend"] = [_preset(frontend) for frontend in frontends]
     document = _Reader(found, document_table(plugins)).table(document_table(plugins), raw, ())
@@ -87,12 +93,8 @@ def read_as(found: Found, table: Table) -> Any:
 def _preset(frontend: Any) -> Any:
     """Fills in what the frontend's protocol sets where the text says nothing."""
     protocol = frontend.get("protocol") if isinstance(frontend, dict) else None
-    preset = PRESETS.get(protocol, {}) if isinstance(protocol, str) else {}
-    for key, value in preset.items():
-        given = frontend.get(key, {} if isinstance(value, dict) else value)
-        both = isinstance(value, dict) and isinstance(given, dict)
-        frontend = frontend | {key: value | given if both else given}
-    return frontend
+    preset = PRESETS.get(protocol) if isinstance(protocol, str) else None
+    return fill(frontend, preset) if preset else frontend
 
 
 class _Reader:
