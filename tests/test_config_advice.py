@@ -73,3 +73,24 @@ def test_a_backend_that_takes_nobody(line: str) -> None:
         "backend[pool].server": "no server takes new sessions: each has weight 0, drains or is in "
         "maintenance"
     }
+
+
+LEARNING = BACKEND + GROUPED.replace('group = "site"', 'group = "site"\ntls.mode = "pass"')
+
+
+def test_clients_of_tls_1_3_cannot_be_told_by_their_tls_sessions() -> None:
+    roles = "[group.site.role.any]\nopens = true\n[group.site.role.data]\n"
+    checked = LEARNING.replace(BACKEND, BACKEND + "check.port = 80\n")
+    data = FRONTEND.replace("web", "data").replace(":80", ":81")
+    data = data.replace('backend = "pool"', 'group = "site"\nrole = "data"\ntls.mode = "pass"')
+    assert told(checked + 'key = "tls-session"\n' + roles + data) == {
+        "group.site.key": "tls-session is learned up to TLS 1.2; clients of TLS 1.3 show nothing "
+        "that can be: their channels of other roles (data) are refused (unkeyed). Either servers "
+        'and clients stay with TLS 1.2, or what remains is a coarse key, as "source"'
+    }
+
+
+def test_where_every_role_opens_channels_of_tls_1_3_are_apart() -> None:
+    roles = "[group.site.role.any]\nopens = true\n"
+    messages = told(LEARNING + 'key = "tls-session"\n' + roles)
+    assert "each of their channels is a session of its own" in messages["group.site.key"]

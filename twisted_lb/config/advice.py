@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from ..errors import Problem
+from ..terms import LEARNED
 from .settings import Settings
 
 SESSIONS_PER_PORT: Final = 10
@@ -38,6 +39,23 @@ def _shared_sessions(settings: Settings) -> Iterator[Problem]:
                 f'"keep" needs keys that separate users: with {words}, as long as one of them is '
                 "connected to a server that is down, the others are sent there too",
             )
+
+
+def _nothing_to_learn(settings: Settings) -> Iterator[Problem]:
+    for group in settings.groups.values():
+        if LEARNED not in group.key:
+            continue
+        others = [role for role, rule in group.roles.items() if not rule.opens]
+        if others:
+            refused = f"their channels of other roles ({', '.join(others)}) are refused (unkeyed)"
+        else:
+            refused = "each of their channels is a session of its own, on any server"
+        yield Problem(
+            f"group.{group.name}.key",
+            f"{LEARNED} is learned up to TLS 1.2; clients of TLS 1.3 show nothing that can be: "
+            f"{refused}. Either servers and clients stay with TLS 1.2, or what remains is a coarse "
+            'key, as "source"',
+        )
 
 
 def _few_passive_ports(settings: Settings) -> Iterator[Problem]:
@@ -84,6 +102,7 @@ def _no_weight(settings: Settings) -> Iterator[Problem]:
 
 LOOKS: Final[tuple[Callable[[Settings], Iterator[Problem]], ...]] = (
     _shared_sessions,
+    _nothing_to_learn,
     _few_passive_ports,
     _unused,
     _roles_that_never_come,
