@@ -70,6 +70,11 @@ from twisted_lb.config.tables import document_table
             "backend[pool].check.data",
             'is read only with `type = "ftp"`',
         ),
+        (
+            BACKEND + FTP + 'observe = "seen.json"',
+            "frontend[ftp].observe",
+            'is for what is not understood; of `protocol = "ftp"` the access log tells all',
+        ),
     ],
 )
 def test_a_key_without_the_one_it_needs_is_an_error(text: str, path: str, message: str) -> None:
@@ -84,6 +89,7 @@ def test_a_key_without_the_one_it_needs_is_an_error(text: str, path: str, messag
         BACKEND + 'balance = "first"\nfailback = "manual"' + FRONTEND,
         BACKEND + 'check = { type = "tls", name = "lb.example.com", ca = "ca.pem" }' + FRONTEND,
         BACKEND + 'check = { type = "off", name = "lb.example.com", user = "u" }' + FRONTEND,
+        BACKEND + FRONTEND + 'observe = "seen.json"',
         BACKEND + FRONTEND + 'proxy = { mode = "required", trusted = "10.0.0.1" }',
     ],
 )

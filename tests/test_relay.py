@@ -41,6 +41,30 @@ def test_what_the_client_said_before_it_was_joined_comes_first() -> None:
     assert pair.server.heard == b"early late"
 
 
+def test_who_looks_sees_the_beginning_of_each_side_until_it_has_seen_enough() -> None:
+    heard: list[bytes] = []
+    overheard: list[bytes] = []
+
+    def watch(data: bytes) -> bool:
+        heard.append(data)
+        return len(heard) < 2
+
+    def overhear(data: bytes) -> bool:
+        overheard.append(data)
+        return False
+
+    clock, client, server = Clock(), Wire(), Wire()
+    client.says(b"held")
+    Joined(
+        client.end, server.end, clock, lambda joined: None, watch=watch, overhear=overhear
+    ).start()
+    client.says(b" more")
+    for data in (b"1", b"2", b"3"):
+        server.says(data)
+    assert (heard, overheard) == ([b"1", b"2"], [b"held"])
+    assert (server.heard, client.heard) == (b"held more", b"123")
+
+
 def test_a_server_that_does_not_read_pauses_the_client() -> None:
     """Back-pressure is the transports' own: the server's transport holds the client's."""
     pair = Pair()

@@ -26,6 +26,7 @@ from .hints import Hints
 from .opening import Answer, Dialogue, Refuse, Shown, StartTls
 from .reactors import Reactor
 from .secure import serve_tls
+from .sight import Overheard, Sight, Sources
 from .terms import Address, Ending, Route, TlsFacts
 from .wire.proxyheader import (
     ALPN,
@@ -74,6 +75,8 @@ class Parts:
     hints: Hints
     tls: ClientTls | None = None
     """Where TLS ends here: what is shown to clients."""
+    sources: Sources | None = None
+    """Where channels are observed: who counts them."""
 
 
 class Story:
@@ -92,6 +95,7 @@ class Story:
         "route",
         "seat",
         "server",
+        "sight",
     )
 
     def __init__(self, id: str, client: End, parts: Parts, gone: Callable[[Story], None]) -> None:
@@ -103,6 +107,8 @@ class Story:
         self.began = parts.reactor.seconds()
         self.route: Route | None = None
         self.seat: Seat | None = None
+        self.sight: Sight | None = None
+        """What is seen of it, where channels are observed."""
         self.server = ""
         """The server that it was joined to, for the log: its session may have let go of it."""
         self.cut: Callable[[], None] = client.abort
@@ -121,21 +127,23 @@ class Story:
         if self.seat is not None:
             session, server = self.seat.session.id, server or str(self.seat.session.server or "")
             self.parts.claims.left(self.seat, word)
-        self.parts.note(
-            ConnectionEnded(
-                self.id,
-                self.parts.frontend.name,
-                self.peer,
-                word,
-                self.parts.reactor.seconds() - self.began,
-                session,
-                self.route.role if self.route is not None else "",
-                server,
-                from_client,
-                from_server,
-                detail,
-            )
+        now = self.parts.reactor.seconds()
+        told = ConnectionEnded(
+            self.id,
+            self.parts.frontend.name,
+            self.peer,
+            word,
+            now - self.began,
+            session,
+            self.route.role if self.route is not None else "",
+            server,
+            from_client,
+            from_server,
+            detail,
         )
+        self.parts.note(told)
+        if self.sight is not None:
+            self.parts.note(self.sight.ended(told, now))
 
     def gone(self) -> None:
         """Every socket of it is closed."""
@@ -184,7 +192,7 @@ async def open_route(story: Story) -> Route:
     if parts.frontend.proxy.mode == "required":
         proxied = await read_proxy_header(story)
     shown = Shown(story.id, story.peer, client.local, proxied)
-    dialogue = parts.dialogue(shown)
+    dialogue = overheard(story, parts.dialogue(shown))
     left = parts.frontend.timeout.opening - (parts.reactor.seconds() - story.began)
     try:
         verdict = await _within(talk(client, dialogue, parts), max(0.0, left), parts)
@@ -193,6 +201,16 @@ async def open_route(story: Story) -> Route:
     if isinstance(verdict, Refuse):
         raise Ended(verdict.word, verdict.detail, verdict.last_words)
     return verdict
+
+
+def overheard(story: Story, dialogue: Dialogue) -> Dialogue:
+    """The same; where channels are observed, this one is from here on."""
+    parts = story.parts
+    if parts.sources is None:
+        return dialogue
+    port = story.client.local.port
+    story.sight = parts.sources.arrives(story.peer.host, port, story.began)
+    return Overheard(dialogue, story.sight, parts.reactor.seconds)
 
 
 async def read_proxy_header(story: Story) -> Address | None:

@@ -91,6 +91,42 @@ class AttackSeen:
 
 
 @attrs.frozen
+class ChannelObserved:
+    """What was seen of one channel of a frontend with `observe`; no payload, no whole secrets."""
+
+    connection: str
+    """As in ConnectionEnded, which tells its session and server."""
+    frontend: str
+    port: int
+    """Of ours, that the client hit."""
+    client: Address | None
+    order: int
+    """The how-manieth channel of its source (over all observed frontends), from 1."""
+    after: float
+    """Seconds from the source's first channel to this one."""
+    beside: int
+    """How many channels of the source were open when it came."""
+    first: str
+    """Who spoke first: client, server, or nobody (empty)."""
+    first_after: float | None
+    """Seconds until then."""
+    versions: str
+    """Of TLS, that the ClientHello offers; empty: there was none."""
+    sni: str
+    alpn: str
+    session_id: str
+    """A short digest, as the three that follow, which may be several; equal: the same bytes."""
+    ticket: str
+    psk: str
+    given: str
+    """TLS sessions that the server gave or resumed, as far as it says so in clear (TLS 1.2)."""
+    ending: Ending
+    seconds: float
+    from_client: int
+    from_server: int
+
+
+@attrs.frozen
 class TokenAsked:
     """Somebody asked a token server for a token, and was given one or was not."""
 
@@ -122,6 +158,7 @@ Fact = (
     | ServerChanged
     | CertificateExpiring
     | AttackSeen
+    | ChannelObserved
     | TokenAsked
     | Announced
 )

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from .config.settings import Log
 from .facts import (
     AttackSeen,
+    ChannelObserved,
     ConnectionEnded,
     Fact,
     Note,
@@ -57,14 +58,20 @@ class JsonLines:
     """Each fact as one line: a flat JSON object, all ASCII, so that any terminal may show it.
 
     `write` takes a line with its end; what it raises as OSError or ValueError (a closed file)
-    loses the line. `wall` tells seconds since 1970.
+    loses the line. `wall` tells seconds since 1970; `name` is what the log calls these lines.
     """
 
-    def __init__(self, write: Callable[[str], object], wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        wall: Callable[[], float],
+        name: str = "the access log",
+    ) -> None:
         self.lost = 0
         """Lines that could not be written, ever."""
         self._write = write
         self._wall = wall
+        self._name = name
         self._failing = False
 
     def __call__(self, fact: Fact) -> None:
@@ -74,11 +81,15 @@ class JsonLines:
         except (OSError, ValueError) as why:
             self.lost += 1
             if not self._failing:
-                log.error("the access log loses lines: {why}", why=why)
+                log.error("{name} loses lines: {why}", name=self._name, why=why)
             self._failing = True
         else:
             if self._failing:
-                log.info("the access log is written again; {lost} lines were lost", lost=self.lost)
+                log.info(
+                    "{name} is written again; {lost} lines were lost",
+                    name=self._name,
+                    lost=self.lost,
+                )
             self._failing = False
 
 
@@ -129,8 +140,9 @@ class Output:
     A pipe may take half a line; the other half goes first the next time.
     """
 
-    def __init__(self, open: Callable[[], Sink]) -> None:
+    def __init__(self, open: Callable[[], Sink], name: str = "the access log") -> None:
         self._open = open
+        self._name = name
         self._sink = open()
         self._rest = b""
 
@@ -148,7 +160,7 @@ class Output:
         try:
             sink = self._open()
         except OSError as why:
-            log.error("the access log cannot be reopened: {why}", why=why)
+            log.error("{name} cannot be reopened: {why}", name=self._name, why=why)
             return
         self._sink.close()
         self._sink, self._rest = sink, b""
@@ -218,6 +230,8 @@ class Counters:
                 self._counts["bytes", "transferred"] += fact.bytes
             case AttackSeen():
                 self._counts["attacks", fact.kind] += 1
+            case ChannelObserved():
+                pass  # its connection is counted
             case ServerChanged():
                 self._counts["servers", fact.server, fact.state] += 1
             case _:

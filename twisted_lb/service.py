@@ -36,6 +36,7 @@ from .plugins import NOTHING_ADDED, Added, added
 from .reactors import Reactor
 from .relay import Idle
 from .session import Sessions
+from .sight import Sources
 from .spoken import Ftp, Opaque
 from .terms import Address, Admin, Ending, Server
 
@@ -73,6 +74,7 @@ class Balancer(MultiService):
         self._count = 0
         self._idle = Idle(reactor, self.claims.end)
         self._reach = Reach(reactor, self.claims, note)
+        self._sources = Sources()
         self._drains = Drains(reactor, lambda server: self.claims.evict(server, "drained"))
         self._emptied: Deferred[None] | None = None
         self._hurried = False
@@ -273,6 +275,7 @@ class Balancer(MultiService):
             self._spoken(frontend),
             Hints(frontend.ftp.sticky_for),
             tls,
+            self._sources if frontend.observe else None,
         )
 
     def _spoken(self, frontend: Frontend) -> Spoken:

@@ -29,7 +29,7 @@ from .protocols.ftp.control import FtpControl
 from .protocols.ftp.failedlogins import FailedLogins
 from .protocols.ftp.greeting import Greeting
 from .reactors import Reactor
-from .relay import Idle, Joined
+from .relay import Idle, Joined, Watching
 from .terms import LEARNED, MORE, Address, Ending, Key, Server
 from .ways import Nearby
 from .wire.address import within
@@ -60,15 +60,31 @@ class Opaque:
             story.ended(joined.ending, joined.from_client, joined.from_server)
             story.gone()
 
-        joined = Joined(client, server, self._reactor, over, watch=learning(client, story))
+        watch, overhear = self._watches(client, story)
+        joined = Joined(client, server, self._reactor, over, watch=watch, overhear=overhear)
         seat.on_stop = joined.stop
         story.cut = lambda: joined.stop("killed")
         if seat.session.group.idle is not None:
             self._idle.watch(seat.session, joined)
         joined.start()
 
+    def _watches(self, client: End, story: Story) -> tuple[Watching | None, Watching | None]:
+        """Who looks at the beginning of what the server says, and of what the client says."""
+        learns, sight, now = learning(client, story), story.sight, self._reactor.seconds
+        if sight is None:
+            return learns, None
+        sight.relayed()
 
-def learning(client: End, story: Story) -> Callable[[bytes], bool] | None:
+        def heard(data: bytes) -> bool:
+            return sight.server_says(data, now())
+
+        def overheard(data: bytes) -> bool:
+            return sight.client_says(data, now())
+
+        return each_of(learns, heard), overheard
+
+
+def learning(client: End, story: Story) -> Watching | None:
     """Who watches for the TLS sessions that the server gives, where those are keys."""
     session = seat_of(story).session
     if LEARNED not in session.group.key:
@@ -82,6 +98,17 @@ def learning(client: End, story: Story) -> Callable[[bytes], bool] | None:
         for value in flight.take(data):
             story.parts.claims.learn(session, Key(LEARNED, value))
         return not flight.done
+
+    return watch
+
+
+def each_of(*watches: Watching | None) -> Watching:
+    """One that lets each of these see, until it has seen enough."""
+    looking = [watch for watch in watches if watch is not None]
+
+    def watch(data: bytes) -> bool:
+        looking[:] = [each for each in looking if each(data)]
+        return bool(looking)
 
     return watch
 

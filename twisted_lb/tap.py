@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -26,12 +25,13 @@ from twisted.python.usage import UsageError
 from .config.advice import advice
 from .config.dump import dump
 from .config.load import files, load, names
-from .config.settings import Log, Settings
+from .config.settings import Frontend, Log, Settings
 from .contexts import faults, surprises
 from .errors import ConfigurationError, Problem
 from .listeners import CannotListen
 from .live import Report, look_live
-from .observe import Counters, JsonLines, Output, fanout, open_log
+from .logs import CannotWrite, Logs, unwritable
+from .observe import Counters, fanout
 from .plugins import Added, PluginError, installed
 from .service import Balancer
 
@@ -109,7 +109,7 @@ def unreachable(settings: Settings) -> tuple[Problem, ...]:
         except OSError as error:
             problems.append(Problem(key, f"{name} cannot be read: {error.strerror}"))
     problems += faults(settings)
-    problems += unwritable(settings.log)
+    problems += unwritable(settings)
     for key, name in names(settings):
         try:
             socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -134,22 +134,6 @@ def visit_servers(settings: Settings) -> Report:
     return report
 
 
-def unwritable(settings: Log) -> Iterator[Problem]:
-    """An access log that could not be opened; nothing is created to find out."""
-    if settings.access in ("stdout", "off"):
-        return
-    path, parent = Path(settings.access), Path(settings.access).absolute().parent
-    if path.is_dir():
-        why = "is a directory"
-    elif not parent.is_dir():
-        why = f"cannot be written: there is no directory {parent}"
-    elif not os.access(path if path.exists() else parent, os.W_OK):
-        why = "cannot be written: permission denied"
-    else:
-        return
-    yield Problem("log.access", f"{path} {why}")
-
-
 def fail(message: str) -> NoReturn:
     """Say why, and end with status 1."""
     print(message, file=sys.stderr)
@@ -157,26 +141,25 @@ def fail(message: str) -> NoReturn:
 
 
 def makeService(options: Options) -> IService:
-    """The balancer for twistd: with its access log, and with signals of its own."""
+    """The balancer for twistd: with its logs, and with signals of its own."""
     settings = options.settings
     if problems := faults(settings):
         fail(str(ConfigurationError(options["config"], problems)))
     raise_descriptors()
-    lines, counters = access_log(settings.log), Counters()
-    note = fanout(JsonLines(lines, time.time), counters)
+    logs, counters = open_logs(settings.log, settings.frontends), Counters()
     with ends_the_process(PluginError):
-        balancer = Program(settings, reactor, note, options.plugins)
+        balancer = Program(settings, reactor, fanout(logs, counters), options.plugins)
     balancer.counters = counters
-    reactor.callWhenRunning(install_signals, balancer, lines)
+    reactor.callWhenRunning(install_signals, balancer, logs)
     return balancer
 
 
-def access_log(settings: Log) -> Output:
-    """Where the access log goes; a file that cannot be opened is told, and the process ends."""
+def open_logs(log: Log, frontends: Iterable[Frontend] = ()) -> Logs:
+    """Every file open; one that cannot be is told, and the process ends."""
     try:
-        return open_log(settings)
-    except OSError as error:
-        fail(f"log.access: {settings.access}: cannot be written: {error.strerror}")
+        return Logs(log, time.time, frontends)
+    except CannotWrite as why:
+        fail(str(why))
 
 
 def raise_descriptors() -> None:
@@ -220,8 +203,8 @@ def ends_the_process(*errors: type[Exception]) -> Iterator[None]:
         fail(str(why))
 
 
-def install_signals(balancer: Program, lines: Output) -> None:
-    """SIGTERM and SIGINT drain, a second one ends at once; SIGHUP and SIGUSR1 open the access log
+def install_signals(balancer: Program, logs: Logs) -> None:
+    """SIGTERM and SIGINT drain, a second one ends at once; SIGHUP and SIGUSR1 open the logs
     anew; SIGUSR2 tells the counts.
 
     Only now: the reactor installs its own when it starts, and twistd its own for its log.
@@ -238,12 +221,12 @@ def install_signals(balancer: Program, lines: Output) -> None:
     rotate_too = signal.getsignal(signal.SIGUSR1)
 
     def rotate(number: int, frame: FrameType | None) -> None:
-        reactor.callFromThread(lines.reopen)
+        reactor.callFromThread(logs.reopen)
         if callable(rotate_too):
             rotate_too(number, frame)
 
     def reload(number: int, frame: object) -> None:
-        reactor.callFromThread(lines.reopen)
+        reactor.callFromThread(logs.reopen)
         reactor.callFromThread(told_to_reload)
 
     signal.signal(signal.SIGUSR1, rotate)
@@ -256,6 +239,6 @@ def install_signals(balancer: Program, lines: Output) -> None:
 def told_to_reload() -> None:
     """SIGHUP: this version cannot reload; it says so instead of dying of it."""
     log.warn(
-        "SIGHUP: the access log was opened anew; the configuration is read at the start only, and "
+        "SIGHUP: the logs were opened anew; the configuration is read at the start only, and "
         "nothing of it changed"
     )

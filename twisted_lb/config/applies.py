@@ -37,6 +37,13 @@ ONLY: Final = (
     ),
     Only(
         WrittenFrontend,
+        ("observe",),
+        "protocol",
+        lambda frontend: frontend.protocol != "ftp",
+        'is for what is not understood; of `protocol = "ftp"` the access log tells all',
+    ),
+    Only(
+        WrittenFrontend,
         ("server_port",),
         "backend",
         lambda frontend: bool(frontend.own_groups),

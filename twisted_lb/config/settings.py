@@ -279,6 +279,8 @@ class Frontend:
     proxy: ProxyIn = ProxyIn()
     ftp: FtpRules = FtpRules()
     timeout: FrontendTimeout = FrontendTimeout()
+    observe: str = ""
+    """A file: a line for each channel, with what can be seen from outside; empty: none."""
     allow: tuple[Network, ...] = ()
     """Empty: everyone who is not denied."""
     deny: tuple[Network, ...] = ()

@@ -185,6 +185,7 @@ KINDS: Final[Kinds] = {
     (WrittenFrontend, "backend"): v.NAME,
     (WrittenFrontend, "role"): v.choice(*ROLES),
     (WrittenFrontend, "server_port"): at.SERVER_PORT,
+    (WrittenFrontend, "observe"): v.FILE,
     (WrittenFrontend, "startups"): v.either(STARTUPS, v.word("unlimited")),
     (WrittenFrontend, "user_timeout"): v.either(_DURATION, v.word("kernel")),
     (s.BackendTls, "mode"): v.choice("off", "on", later={"starttls", "match"}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -19,12 +18,12 @@ from ..config.settings import Log
 from ..errors import ConfigurationError
 from ..facts import Note
 from ..listeners import CannotListen
-from ..observe import Counters, JsonLines, fanout
+from ..observe import Counters, fanout
 from ..tap import (
-    access_log,
     ends_the_process,
     fail,
     install_signals,
+    open_logs,
     raise_descriptors,
     reactor,
 )
@@ -114,9 +113,9 @@ class Program(MultiService):
 def program(options: Options, log_settings: Log) -> Program:
     """The program for twistd: with its access log, and with signals of its own."""
     raise_descriptors()
-    lines, counters = access_log(log_settings), Counters()
-    note = fanout(JsonLines(lines, time.time), counters)
+    logs, counters = open_logs(log_settings), Counters()
+    note = fanout(logs, counters)
     gate = built(lambda: type(options).build(options.settings, reactor, note))
     running = Program(gate, counters)
-    reactor.callWhenRunning(install_signals, running, lines)
+    reactor.callWhenRunning(install_signals, running, logs)
     return running

@@ -13,8 +13,8 @@ from twisted.python.usage import UsageError
 
 from ..errors import ConfigurationError
 from ..listeners import CannotListen
-from ..observe import Counters, JsonLines, fanout
-from ..tap import access_log, ends_the_process, install_signals, reactor
+from ..observe import Counters, fanout
+from ..tap import ends_the_process, install_signals, open_logs, reactor
 from .program import read
 from .tokenserver import Parts, TokenServer, read_parts
 from .tokensettings import TokenServerSettings, load
@@ -52,11 +52,11 @@ class Options(TwistedOptions):
 
 def makeService(options: Options) -> IService:
     """The token server for twistd: with its access log, and with signals of its own."""
-    lines, counters = access_log(options.settings.log), Counters()
-    note = fanout(JsonLines(lines, time.time), counters)
+    logs, counters = open_logs(options.settings.log), Counters()
+    note = fanout(logs, counters)
     running = Program(options.settings, options.parts, reactor, time.time, note)
     running.counters = counters
-    reactor.callWhenRunning(install_signals, running, lines)
+    reactor.callWhenRunning(install_signals, running, logs)
     return running
 
 

@@ -4,6 +4,6 @@
 """
 
 from .idle import Idle, Mover
-from .transports import FLUSH_TIMEOUT, Joined
+from .transports import FLUSH_TIMEOUT, Joined, Watching
 
-__all__ = ["FLUSH_TIMEOUT", "Idle", "Joined", "Mover"]
+__all__ = ["FLUSH_TIMEOUT", "Idle", "Joined", "Mover", "Watching"]

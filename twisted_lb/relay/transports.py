@@ -17,11 +17,15 @@ from ..terms import Ending
 FLUSH_TIMEOUT = 120.0
 """Seconds that a side gets to read what is left for it when all is over; then it is reset."""
 
+Watching = Callable[[bytes], bool]
+"""Looks at the beginning of what one side says; False: it has seen enough."""
+
 
 class Joined:
     """A channel whose two Ends are joined. `on_end(joined)` is called once both are gone.
 
-    `watch` sees what the server says, before it is passed on, until it answers False.
+    `watch` sees what the server says, before it is passed on, until it answers False; so does
+    `overhear` with what the client says.
 
     With `eof_waits` the end of one side is passed on in the reactor's next turn: what came before
     it on another connection (ABOR on control, then the end of its data) is passed on first.
@@ -48,7 +52,8 @@ class Joined:
         on_end: Callable[[Joined], None],
         *,
         eof_waits: bool = False,
-        watch: Callable[[bytes], bool] | None = None,
+        watch: Watching | None = None,
+        overhear: Watching | None = None,
     ) -> None:
         self.ending: Ending = ""
         self.moved = clock.seconds()
@@ -60,10 +65,8 @@ class Joined:
         self._on_end = on_end
         self._flush: IDelayedCall | None = None
         self._living = 2
-        self._client = _Flow(self, client, server, "client-left")
-        self._server = _Flow(self, server, client, "server-closed")
-        if watch is not None:
-            self._server = _WatchedFlow(self, server, client, "server-closed", watch)
+        self._client = _flow(self, client, server, "client-left", overhear)
+        self._server = _flow(self, server, client, "server-closed", watch)
         client.fed_by(server.transport)
         server.fed_by(client.transport)
 
@@ -199,10 +202,10 @@ class _WatchedFlow(_Flow):
         source: End,
         target: End,
         fault: Ending,
-        watch: Callable[[bytes], bool],
+        watch: Watching,
     ) -> None:
         super().__init__(joined, source, target, fault)
-        self._watch: Callable[[bytes], bool] | None = watch
+        self._watch: Watching | None = watch
 
     # Receiver
 
@@ -210,3 +213,9 @@ class _WatchedFlow(_Flow):
         if self._watch is not None and not self._watch(data):
             self._watch = None
         super().data(data)
+
+
+def _flow(joined: Joined, source: End, target: End, fault: Ending, watch: Watching | None) -> _Flow:
+    if watch is None:
+        return _Flow(joined, source, target, fault)
+    return _WatchedFlow(joined, source, target, fault, watch)

@@ -1,0 +1,83 @@
+"""Where lines go: the access log, and a file for each frontend that is observed.
+
+In: the settings, then every fact. Out: lines. Opens files, which may be opened anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+from .config.settings import Frontend, Log, Settings
+from .errors import Problem
+from .facts import ChannelObserved, Fact
+from .observe import JsonLines, Output, file, open_log
+
+
+class CannotWrite(Exception):
+    """A file that a key names cannot be opened; says which, and why."""
+
+
+class Logs:
+    """The observer that writes: what was seen of a channel goes to its frontend's file only.
+
+    Raises CannotWrite. `wall` tells seconds since 1970.
+    """
+
+    def __init__(
+        self, log: Log, wall: Callable[[], float], frontends: Iterable[Frontend] = ()
+    ) -> None:
+        key, name = "log.access", log.access
+        try:
+            access = open_log(log)
+            self._access = JsonLines(access, wall)
+            self._outputs = {"": access}
+            self._observed: dict[str, JsonLines] = {}
+            for frontend in frontends:
+                key, name = f"frontend[{frontend.name}].observe", frontend.observe
+                if name:
+                    self._observed[frontend.name] = JsonLines(self._output(name), wall, name)
+        except OSError as error:
+            raise CannotWrite(f"{key}: {name}: cannot be written: {error.strerror}") from error
+
+    def __call__(self, fact: Fact) -> None:
+        """Write the fact's line."""
+        if isinstance(fact, ChannelObserved):
+            self._observed[fact.frontend](fact)
+        else:
+            self._access(fact)
+
+    def reopen(self) -> None:
+        """Open every file anew, after a rotation."""
+        for output in self._outputs.values():
+            output.reopen()
+
+    def _output(self, name: str) -> Output:
+        """One for all frontends that name this file: lines are whole, whoever writes them."""
+        if name not in self._outputs:
+            self._outputs[name] = Output(partial(file, name), name)
+        return self._outputs[name]
+
+
+def unwritable(settings: Settings) -> Iterator[Problem]:
+    """Logs that could not be opened; nothing is created to find out."""
+    if settings.log.access not in ("stdout", "off"):
+        yield from _unwritable("log.access", settings.log.access)
+    for frontend in settings.frontends:
+        if frontend.observe:
+            yield from _unwritable(f"frontend[{frontend.name}].observe", frontend.observe)
+
+
+def _unwritable(key: str, name: str) -> Iterator[Problem]:
+    path, parent = Path(name), Path(name).absolute().parent
+    if path.is_dir():
+        why = "is a directory"
+    elif not parent.is_dir():
+        why = f"cannot be written: there is no directory {parent}"
+    elif not os.access(path if path.exists() else parent, os.W_OK):
+        why = "cannot be written: permission denied"
+    else:
+        return
+    yield Problem(key, f"{path} {why}")
