@@ -135,10 +135,7 @@ async def play(reactor: Reactor, site: Site, home: Path, key: str = KEY) -> Show
 def start(reactor: Reactor, site: Site, home: Path, key: str = KEY) -> Chain:
     """From the hosts to the tunnel: each needs to know where the next one listens."""
     files, logs = Files(home, wall()), Logs()
-    hosts = {
-        "files": ftp_server(home / "ftp", "files"),
-        "terminals": terminal_host(),
-    }
+    hosts = {"files": ftp_server(home / "ftp", "files"), "terminals": terminal_host()}
     at = {
         name: site.start(Host(reactor, Address(HOSTS, 0), factory)).address
         for name, factory in hosts.items()

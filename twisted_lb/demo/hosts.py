@@ -28,6 +28,9 @@ MARKER = "server-name"
 """The file of an FTP server that names it."""
 
 
+GREETING, ECHO, BYE = b"demo host ready; bye ends", b"you said ", b"bye"
+"""What a terminal host says first, says before what it heard, and goes at."""
+
 S = TypeVar("S", bound=Service)
 
 
@@ -109,13 +112,13 @@ class TerminalHost(LineReceiver):
     # LineReceiver
 
     def connectionMade(self) -> None:
-        self.sendLine(b"demo host ready; bye ends")
+        self.sendLine(GREETING)
 
     def lineReceived(self, line: bytes) -> None:
-        if line.strip() == b"bye":
+        if line.strip() == BYE:
             self.transport.loseConnection()  # type: ignore[union-attr]  # it is connected
         else:
-            self.sendLine(b"you said " + line)
+            self.sendLine(ECHO + line)
 
 
 def terminal_host() -> Factory:

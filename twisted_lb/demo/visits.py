@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from ..ends import address
 from ..reactors import Reactor
 from ..terms import Address
-from .hosts import MARKER, PASSWORD, USER
+from .hosts import BYE, ECHO, GREETING, MARKER, PASSWORD, USER
 
 ROUNDS = 3
 """Uploads and downloads of each session."""
@@ -163,7 +163,7 @@ def last_words(why: FTPError) -> str:
 
 
 class Terminal(LineReceiver):
-    """A terminal that was greeted, until it says `bye`."""
+    """A terminal, until it says `bye`. An empty line stands for the end."""
 
     def __init__(self, number: int) -> None:
         self.visit = Visit(number, "terminal")
@@ -171,15 +171,20 @@ class Terminal(LineReceiver):
 
     async def greeted(self) -> None:
         """Wait for the host's first line."""
-        await self._lines.get()
+        line = await self._lines.get()
+        if line != GREETING:
+            self.visit.broken = line.decode("ascii", "backslashreplace") or "its host left"
 
     async def talks(self) -> None:
         """Ask something, and leave."""
-        said = b"hello from terminal %d" % self.visit.number
+        if self.visit.broken:
+            return
+        said, heard = b"hello from terminal %d" % self.visit.number, []
         self.sendLine(said)
-        self.visit.damaged += await self._lines.get() != b"you said " + said
-        self.sendLine(b"bye")
-        self.visit.damaged += await self._lines.get() != b""
+        self.sendLine(BYE)
+        while line := await self._lines.get():
+            heard.append(line)
+        self.visit.damaged += heard != [ECHO + said]
 
     # LineReceiver
 
@@ -195,7 +200,7 @@ class Terminal(LineReceiver):
 
 
 async def terminal(reactor: Reactor, at: Address, number: int) -> Terminal:
-    """One that was greeted."""
+    """One whose host has said something."""
     endpoint = TCP4ClientEndpoint(reactor, at.host, at.port)
     terminal: Terminal = await connectProtocol(endpoint, Terminal(number))
     await terminal.greeted()
