@@ -7,7 +7,7 @@ The map, in the order in which a connection meets the files (docs/life-of-a-conn
     claims              a seat in its session                    session/
     backend             a server that answers                    balance, dial, health/
     relay/, converse    bytes flow; FTP is understood            meet, ports, protocols/ftp/
-    observe             one word for every end                   facts
+    observe, logs       one word for every end                   facts, sight
 
 `connection.carry` is the whole path in one coroutine, `service` the one place where all objects
 meet, `config/` what they read, `spoken` what may be spoken on a frontend. Rules are pure (session,
