@@ -30,4 +30,5 @@ authorizer = DummyAuthorizer()
 authorizer.add_user("joe", "secret", home, perm="elradfmwMT")
 FTPHandler.authorizer = authorizer
 FTPHandler.active_dtp = Active
+FTPServer.max_cons = 10_000  # of itself it takes 512
 FTPServer(socket.socket(fileno=int(descriptor)), FTPHandler).serve_forever()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import attrs
 from cryptography import x509
@@ -56,8 +57,8 @@ class Identity:
 
     def show(self, context: SSL.Context) -> None:
         """Let connections of this context show it."""
-        # pyOpenSSL takes cryptography's classes; its annotations lag behind.
-        context.use_certificate(self.chain[0])  # type: ignore[arg-type]
+        taking: Any = context  # cryptography's classes, which not every release says of itself
+        taking.use_certificate(self.chain[0])
         for authority in self.chain[1:]:
-            context.add_extra_chain_cert(authority)  # type: ignore[arg-type]
-        context.use_privatekey(self.key)  # type: ignore[arg-type]
+            taking.add_extra_chain_cert(authority)
+        taking.use_privatekey(self.key)
