@@ -35,6 +35,16 @@ async def joined(site: Site, host: int = 0) -> tuple[Talk, Talk]:
     return client, server
 
 
+async def logged_in(site: FtpSite) -> tuple[Any, Any]:
+    """As `session`, where checks connect all the time: the server's end is the one that was asked
+    for a user."""
+    visitor = await site.visit()
+    await visitor.login()
+    site.watch()
+    [served] = [talk for host in site.hosts for talk in host.talks if b"USER" in talk.heard]
+    return visitor, served
+
+
 async def goes_down(site: Site, host: int = 0) -> None:
     """Nobody new reaches this server; whoever is connected to it stays so."""
     port = site.hosts[host].port
@@ -121,7 +131,7 @@ class TestACheckThatSaysDown:
     async def test_ends_ftp_sessions_without_being_asked(self, ftp_site: FtpSite) -> None:
         settings = ftp(ftp_site.serve_ftp(ONE), ONE)
         ftp_site.start(pool(settings, check=OFTEN))
-        client, _ = await ftp_site.session()
+        client, _ = await logged_in(ftp_site)
         await goes_down(ftp_site)
         assert (await client.reply()).startswith(b"421 ")
         await ftp_site.until(lambda: ftp_site.endings(SessionEnded) == ["server-down"])
@@ -131,7 +141,7 @@ class TestACheckThatSaysDown:
         """T84: with `keep`, new data channels of theirs still go there."""
         settings = ftp(ftp_site.serve_ftp(ONE), ONE)
         ftp_site.start(pool(settings, check=OFTEN, on_down="keep"))
-        client, server = await ftp_site.session()
+        client, server = await logged_in(ftp_site)
         await goes_down(ftp_site)
         assert (await download(client, server, "EPSV", b"data")).heard == b"data"
 
