@@ -1,0 +1,154 @@
+"""Real terminals through tunnel, balancer and two security proxies: s3270 to hercules, telnet to a
+telnetd."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+from twisted.internet.defer import gatherResults
+from twisted.internet.threads import deferToThread
+
+from tests.loopback.gateways import Gateways
+from tests.loopback.test_gateway_balanced import astray, balanced, channels, gone, two_proxies
+from tests.peers import ROOT, environment, program
+from tests.peers.ready import accepted
+from twisted_lb.gateway.settings import Local
+from twisted_lb.terms import Address
+
+pytestmark = pytest.mark.peers
+
+HERE = "127.0.0.1"
+HERCULES = """\
+MODPATH {modules}
+MAINSIZE 16
+NUMCPU 1
+ARCHMODE S/370
+CNSLPORT {host}:{port}
+0700 3270
+0701 3270
+"""
+INETD = """\
+import socket, subprocess, sys
+listening = socket.create_server((sys.argv[1], int(sys.argv[2])))
+while True:
+    client, _ = listening.accept()
+    command = [sys.argv[3], "-E", "/bin/echo hello from telnetd"]
+    subprocess.Popen(command, stdin=client, stdout=client, stderr=client)
+    client.close()
+"""
+"""telnetd wants to be started for each connection."""
+LOGO = "My PC thinks it's a MAINFRAME"
+
+
+@pytest_twisted.async_yield_fixture()
+async def gateways(tmp_path: Path) -> AsyncIterator[Gateways]:
+    site = Gateways(tmp_path)
+    yield site
+    await site.stop()
+
+
+def libraries() -> dict[str, str]:
+    """Hercules keeps its own beside its modules."""
+    told = environment()
+    modules = [str(ROOT / "usr/lib/hercules"), str(ROOT / "usr/lib")]
+    return {**told, "LD_LIBRARY_PATH": ":".join([*modules, told["LD_LIBRARY_PATH"]])}
+
+
+@contextmanager
+def host(place: Path, *command: str | Path) -> Iterator[None]:
+    """A program that serves until the end of the test."""
+    with (place / "host.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=libraries(), cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def listens(port: int) -> None:
+    """Wait for the host; the connection is closed again."""
+    deadline = time.monotonic() + 20
+    while not accepted((HERE, port)):
+        assert time.monotonic() < deadline, "the host does not listen"
+        time.sleep(0.05)
+
+
+def free_port() -> int:
+    with socket.create_server((HERE, 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def screens(at: Address) -> str:
+    """What an emulator shows."""
+    script = f"Connect({at.host}:{at.port})\nWait(10,Output)\nAscii()\nQuit()\n"
+    done = subprocess.run(
+        [program("s3270")],
+        env=libraries(),
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    return done.stdout
+
+
+def says(at: Address) -> str:
+    """What a telnet client shows until the host ends it."""
+    command = [program("inetutils-telnet"), at.host, str(at.port)]
+    with subprocess.Popen(
+        command, env=libraries(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as telnet:
+        assert telnet.stdout is not None
+        return telnet.stdout.read()
+
+
+async def through(gateways: Gateways, port: int, look: Callable[[Address], str]) -> list[str]:
+    """What two users of one address see at once."""
+    front = balanced(gateways, two_proxies(gateways))
+    tunnel = gateways.tunnel(front, Local("host", (Address(HERE, 0),), Address(HERE, port)))
+    at = tunnel.address("host")
+    return list(await gatherResults([deferToThread(look, at) for _ in range(2)]))
+
+
+async def together(gateways: Gateways) -> None:
+    """Each terminal was a session of its own, and nothing went astray."""
+    await gone(gateways)
+    assert astray(gateways) == 0
+    servers = list(channels(gateways).values())
+    assert [len(each) for each in servers] == [1, 1]
+    assert len(set.union(*servers)) == 2
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_emulator_sees_the_mainframes_logo(gateways: Gateways, tmp_path: Path) -> None:
+    port = free_port()
+    text = HERCULES.format(modules=ROOT / "usr/lib/hercules", host=HERE, port=port)
+    (tmp_path / "hercules.cnf").write_text(text)
+    with host(tmp_path, program("hercules"), "-d", "-f", "hercules.cnf"):
+        await deferToThread(listens, port)
+        for screen in await through(gateways, port, screens):
+            assert LOGO in screen
+        await together(gateways)
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_telnet_client_is_greeted_by_its_host(gateways: Gateways, tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / "inetd.py").write_text(INETD)
+    command = [sys.executable, "inetd.py", HERE, str(port), program("telnetd")]
+    with host(tmp_path, *command):
+        await deferToThread(listens, port)
+        for shown in await through(gateways, port, says):
+            assert "hello from telnetd" in shown
+        await together(gateways)
