@@ -139,3 +139,21 @@ def test_what_is_kept_of_a_name_says_nothing_without_the_secret() -> None:
         table.failed("192.0.2.9", "joe", 0.0)
     kept = [set(table._users._used) for table in tables]
     assert not kept[0] & kept[1]
+
+
+def test_only_a_wrong_password_is_a_guess() -> None:
+    """A server whose users' store is down says 451 to everybody; nobody is locked out by that."""
+    table = limits(per_user=1)
+    for code in (451, 503, 421):
+        machine = conversation(table)
+        play(
+            machine,
+            f"""
+            C: USER joe             -> S: USER joe
+            S: 331 Password?        -> C: 331 Password?
+            C: PASS secret          -> S: PASS secret
+            S: {code} Later.        -> C: {code} Later.
+            """,
+        )
+    play(conversation(table), WRONG)
+    play(conversation(table), REFUSED)

@@ -140,7 +140,7 @@ class Replies:
         state = self._state
         user = text(exchange.argument) if exchange.verb == b"USER" else ""
         state.login.answered(exchange.verb, user, code)
-        if exchange.verb == b"PASS" and code // 100 in (4, 5):
+        if exchange.verb == b"PASS" and code == 530:  # what else is wrong is no guess
             state.about.failed_logins.failed(state.about.client.host, state.login.user, now)
         if code // 100 != 2:
             return
