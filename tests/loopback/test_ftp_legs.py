@@ -198,7 +198,7 @@ class TestSilence:
     async def test_control_is_not_idle_while_data_moves_and_afterwards_it_is(
         self, ftp_site: FtpSite, verb: str
     ) -> None:
-        idle = 0.3
+        idle = 1.0
         client, server = await session(ftp_site, group={"idle": idle})
         near, far = await begin(client, server, "RETR a", verb)
         began = reactor.seconds()
