@@ -42,6 +42,7 @@ from twisted_lb.wire.proxyheader import (
     AUTHORITY,
     SESSION,
     UNIQUE_ID,
+    encode_local,
     encode_v1,
     encode_v2,
     parse,
@@ -88,9 +89,11 @@ class Path:
         max_channels: int = 10,
         ends: ClientTls | None = None,
         key: tuple[str, ...] = ("source",),
+        client: str = CLIENT,
         **rules: Any,
     ) -> None:
         self.world = World()
+        self.client = client
         self.facts: list[Fact] = []
         self.spoken = Joining()
         group = Group(
@@ -130,7 +133,7 @@ class Path:
 
     def comes(self, says: bytes = b"") -> Wire:
         """A client, which sets out."""
-        wire = Wire(peer=CLIENT)
+        wire = Wire(peer=self.client)
         if says:
             wire.says(says)
         story = Story("c1", wire.end, self.parts, self.gone.append)
@@ -632,6 +635,24 @@ def test_a_v2_header_carries_the_name_that_the_client_asked_for() -> None:
     verdict = parse(path.dialled.answers().heard)
     assert verdict is not MORE
     assert verdict[0].tlvs[0] == (AUTHORITY, b"known.example")
+
+
+@pytest.mark.parametrize("header", [b"", b"PROXY UNKNOWN\r\n", encode_local(2)])
+@pytest.mark.parametrize(("version", "expected"), [("v1", b"PROXY UNKNOWN\r\n"), ("v2", None)])
+def test_a_client_without_an_address_is_told_as_unknown(
+    version: str, expected: bytes | None, header: bytes
+) -> None:
+    """A unix socket's client has none, nor has one whose proxy does not tell it."""
+    rules: dict[str, Any] = {"proxy": ProxyIn("required")} if header else {}
+    path = Path(server={"send_proxy": version}, client="", key=("connection",), **rules)
+    path.comes(header)
+    heard = path.dialled.answers().heard
+    if expected is None:
+        verdict = parse(heard)
+        assert verdict is not MORE
+        assert (verdict[0].source, verdict[0].unique_id) == (None, b"c1")
+    else:
+        assert heard == expected
 
 
 def test_a_sticky_frontend_remembers_where_a_client_was() -> None:

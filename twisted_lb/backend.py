@@ -66,6 +66,8 @@ class Errand:
     """Who reads the server's greeting, if the server speaks first."""
     hints: Hints
     greeting_timeout: float = 15.0
+    source: str = ""
+    """The client's network, for policies that hash it: a key of its own says nothing twice."""
     hint: str = ""
     """What the hints know the client by; empty: no hints."""
     tuning: Tuning = DEFAULT_TUNING
@@ -128,7 +130,7 @@ class Reach:
     def _candidates(self, seat: Seat, errand: Errand) -> list[Server]:
         session, now = seat.session, self._reactor.seconds()
         return errand.backend.pool.candidates(
-            errand.route.key.value if errand.route.key is not None else "",
+            _hashed(errand),
             session.reserve,
             now,
             hint=errand.hints.find(errand.hint, now) if errand.hint else None,
@@ -228,6 +230,13 @@ class Reach:
             said = bytes(end.held)
             text = said[:200].decode("utf-8", "backslashreplace").strip()
             raise Refused(f"greeted with {text!r}", said if judge.complete else b"")
+
+
+def _hashed(errand: Errand) -> str:
+    """What a policy may hash: the session's key, but where no two connections have the same one
+    the client's network."""
+    key = errand.route.key
+    return errand.source if key is None or key.kind == "connection" else key.value
 
 
 async def _hear(end: End, judge: Judge) -> bool:

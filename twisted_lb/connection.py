@@ -23,7 +23,7 @@ from .ends import End, Tuning
 from .errors import Ended
 from .facts import AttackSeen, ConnectionEnded, Note
 from .hints import Hints
-from .opening import Answer, Dialogue, Refuse, Shown, StartTls
+from .opening import Answer, Dialogue, Refuse, Shown, StartTls, network
 from .reactors import Reactor
 from .secure import serve_tls
 from .sight import Overheard, Sight, Sources
@@ -277,6 +277,7 @@ async def pin(story: Story, route: Route) -> End:
         judge=parts.spoken.judge,
         greeting_timeout=parts.frontend.ftp.greeting_timeout,
         hints=parts.hints,
+        source=network(story.peer, group) or "",
         hint=story.peer.host if "source" in parts.frontend.ftp.sticky else "",
         tuning=Tuning(parts.frontend.keepalive, parts.frontend.user_timeout),
     )
@@ -287,8 +288,11 @@ def proxy_out(story: Story, rule: ServerRule, seat: Seat) -> bytes:
     """The PROXY header that this server wants, naming the client, the session and the role."""
     if rule.send_proxy == "off":
         return b""
+    # A unix socket's client has no address that could be told.
+    peer = story.peer if story.peer.host else None
+    local = story.local if story.local.host else None
     if rule.send_proxy == "v1":
-        return encode_v1(story.peer, story.local)
+        return encode_v1(peer, local)
     channel = seat.channel
     tlvs = [
         (UNIQUE_ID, story.id.encode()),
@@ -298,7 +302,7 @@ def proxy_out(story: Story, rule: ServerRule, seat: Seat) -> bytes:
         tlvs.insert(0, (AUTHORITY, story.route.name.encode()))
     if story.client.tls is not None:
         tlvs += tls_tlvs(story.client.tls)
-    return encode_v2(story.peer, story.local, tlvs, crc=True)
+    return encode_v2(peer, local, tlvs, crc=True)
 
 
 def tls_tlvs(tls: TlsFacts) -> Iterator[tuple[int, bytes]]:

@@ -333,7 +333,7 @@ def _named(routes: tuple[SniRoute, ...], name: str | None) -> Iterator[SniRoute]
     yield from (route for route in routes if not route.sni)
 
 
-def _network(address: Address, group: Group) -> str | None:
+def network(address: Address, group: Group) -> str | None:
     """The address' network, as wide as the group says; None for a unix socket, which has none."""
     try:
         found = ip(address.host)
@@ -344,7 +344,7 @@ def _network(address: Address, group: Group) -> str | None:
 
 
 def _proxied(shown: Shown, hello: ClientHello | None, group: Group) -> str | None:
-    return _network(shown.proxied, group) if shown.proxied else None
+    return network(shown.proxied, group) if shown.proxied else None
 
 
 def _resumed(shown: Shown, hello: ClientHello | None, group: Group) -> str | None:
@@ -361,7 +361,7 @@ def _resumed(shown: Shown, hello: ClientHello | None, group: Group) -> str | Non
 
 KINDS: Final[Mapping[str, Callable[[Shown, ClientHello | None, Group], str | None]]] = {
     "connection": lambda shown, hello, group: shown.connection,
-    "source": lambda shown, hello, group: _network(shown.client, group),
+    "source": lambda shown, hello, group: network(shown.client, group),
     "proxy": _proxied,
     "sni": lambda shown, hello, group: hello.server_name if hello else None,
     "certificate": lambda shown, hello, group: (

@@ -61,3 +61,30 @@ async def test_an_operator_is_warned_in_time_of_a_certificate_that_ends(
     days = [int(fact.days) for fact in site.facts if isinstance(fact, CertificateExpiring)]
     assert days == told
     await site.balancer.stopService()
+
+
+@pytest.mark.parametrize("kind", ["opaque", "ftp"])
+@pytest_twisted.ensureDeferred
+async def test_a_client_is_hashed_to_one_server_whatever_its_session_is_called(
+    ftp_site: FtpSite, kind: str
+) -> None:
+    """`source-hash` where every connection is a session of its own, and again after a restart."""
+    servers = ("127.0.0.2", "127.0.0.3", "127.0.0.4")
+    if kind == "ftp":
+        settings = ftp(ftp_site.serve_ftp(*servers), *servers)
+    else:
+        settings = one_frontend(ftp_site.serve(*servers), *servers)
+    hashing = attrs.evolve(settings.backends["back"], balance="source-hash")
+    for _ in range(2):
+        ftp_site.start(attrs.evolve(settings, backends={"back": hashing}))
+        for number in range(1, 7):
+            at = ftp_site.balancer.address(settings.frontends[0].name)
+            count = sum(len(host.talks) for host in ftp_site.hosts)
+            client = await ftp_site.connect(at, "127.0.9.1" if number % 2 else "127.0.9.2")
+            await ftp_site.until(
+                lambda count=count: sum(len(host.talks) for host in ftp_site.hosts) > count
+            )
+            client.resets()
+        await ftp_site.balancer.stopService()
+    used = sorted(len(host.talks) for host in ftp_site.hosts)
+    assert used in ([0, 6, 6], [0, 0, 12])
