@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twisted_lb.gateway.sessionid import alpn, belongs, session_id
+from twisted_lb.gateway.sessionid import alpn, belongs, session_id, shows_another
 
 SIDS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 
@@ -34,3 +34,18 @@ def test_the_name_of_a_session_is_a_hash_of_its_id() -> None:
     assert alpn("abc") == "lb-session/ba7816bf8f01cfea414140de5dae2223"
     assert re.fullmatch("lb-session/[0-9a-f]{32}", alpn("abc.1"))
     assert alpn("abc.1") != alpn("abc")
+
+
+def test_a_hello_shows_its_own_session_or_none() -> None:
+    """Nor another one beside it: a balancer takes the first that it understands."""
+    own, other = alpn("abc"), alpn("abc.1")
+    for names in ((), ("lb-proxy/1",), (own, "lb-proxy/1"), (own, own)):
+        assert not shows_another("abc", names)
+    for names in (
+        (other,),
+        (own, other),
+        (other, own),
+        (own.upper().replace("LB-SESSION", "lb-session"),),
+        ("lb-session/",),
+    ):
+        assert shows_another("abc", names)

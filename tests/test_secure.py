@@ -130,12 +130,26 @@ class TestHandshake:
         ).shake()
         assert [came.alpn for came in (*pair.dialled, *pair.served)] == ["lb-proxy/1"] * 2  # type: ignore[union-attr]
 
+    def test_a_server_is_told_all_that_was_offered(self) -> None:
+        names = ("lb-session/00ff", "lb-proxy/1")
+        contexts = ClientContext(AUTHORITY.pem, alpn=names), ServerContext(IDENTITY, alpn=names[1:])
+        [served] = Pair(*contexts).shake().served
+        assert isinstance(served, TlsFacts) and served.offered == names
+        [served] = Pair(TRUST, contexts[1]).shake().served
+        assert isinstance(served, TlsFacts) and served.offered == ()
+
     def test_a_client_of_another_protocol_is_refused(self) -> None:
         """Attack 4 (ALPACA): a browser's h2 does not get to speak to us."""
         pair = Pair(
             ClientContext(AUTHORITY.pem, alpn=("h2",)), ServerContext(IDENTITY, alpn=("ftp",))
         ).shake()
         assert word(pair.served) == "tls-failed"
+
+    def test_a_client_that_offers_names_without_end_is_refused(self) -> None:
+        """They are kept as long as its connection: a buffer, and so it has a cap."""
+        names = (*(f"{n:0200}" for n in range(21)), "ftp")
+        contexts = ClientContext(AUTHORITY.pem, alpn=names), ServerContext(IDENTITY, alpn=("ftp",))
+        assert word(Pair(*contexts).shake().served) == "tls-failed"
 
 
 class TestClientCertificates:

@@ -123,6 +123,8 @@ class TlsFacts:
     """What the peer's certificate calls it, cut to 64 characters: for people, proves nothing."""
     verified: bool = False
     """Whether a trusted authority vouches for the certificate."""
+    offered: tuple[str, ...] = ()
+    """The protocols that a client offered a server of ours that has protocols to agree on."""
 
 
 Admin = Literal["ready", "drain", "maintenance"]

@@ -45,6 +45,7 @@ from twisted_lb.gateway.settings import (
 from twisted_lb.gateway.tunnel import Tunnel
 from twisted_lb.secure import dial_tls
 from twisted_lb.terms import Address
+from twisted_lb.tls import ClientContext
 
 NAME = "front.example"
 ALL_ROLES = ("terminal", "control", "data", "notification")
@@ -169,12 +170,19 @@ class Gateways(FtpSite):
     # -- a client without a tunnel --------------------------------------------------------------
 
     async def opens(
-        self, at: Address, opening: Opening, key: ClientKey | None = None
+        self,
+        at: Address,
+        opening: Opening,
+        key: ClientKey | None = None,
+        names: tuple[str, ...] | None = None,
     ) -> tuple[End, Answer]:
-        """A channel to a proxy, answered with 200. Raises Ended."""
+        """A channel to a proxy, answered with 200. Raises Ended. `names`: of another ClientHello
+        than the session's."""
         front = Front(at, NAME, self.ca)
-        ca = Path(self.ca).read_bytes()
-        speaks = context(opening.session, front, ca, (key or self.key).identity)
+        ca, identity = Path(self.ca).read_bytes(), (key or self.key).identity
+        speaks = context(opening.session, front, ca, identity)
+        if names is not None:
+            speaks = ClientContext(ca, identity=identity, alpn=names)
         end, answer = await FrontEnd(front, reactor, 5.0, speaks).open(opening)
         self.ends.append(end)
         return end, answer

@@ -15,6 +15,7 @@ from twisted_lb.ends import End
 from twisted_lb.errors import Ended
 from twisted_lb.facts import AttackSeen, ConnectionEnded, SessionEnded
 from twisted_lb.gateway.openingline import Opening
+from twisted_lb.gateway.sessionid import PROTOCOL, alpn
 from twisted_lb.gateway.settings import ProxyTimeout
 from twisted_lb.terms import Address
 
@@ -220,6 +221,38 @@ async def test_a_host_that_dies_ends_the_session_with_421(gateways: Gateways, fa
     assert (await visitor.reply()).startswith(b"421")
     visitor.closes()
     await gateways.until(lambda: len(gateways.endings(SessionEnded)) == 2)
+
+
+@pytest.mark.parametrize("role", ["control", "notification", "data", "terminal"])
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_shows_one_session_and_says_another_is_refused(
+    gateways: Gateways, farm: Farm, role: str
+) -> None:
+    """A balancer went by the ClientHello. Neither a good token nor the secret helps."""
+    client = await a_session(gateways, farm)
+    await client.asks("EPSV", "229")
+    token = mint(gateways.key, Address("127.0.0.2", farm.port))
+    joins = role in ("data", "notification")
+    credential, number = (client.secret, 1024) if joins else (token, None)
+    opening = Opening(
+        role, "s1" if joins else "s1.1", credential, number if role == "data" else None
+    )
+    with pytest.raises(Ended, match="did not understand the opening line"):
+        await gateways.opens(client.at, opening, names=(alpn("s1.2"), PROTOCOL))
+    assert attacks(gateways) == ["two-sessions"]
+    assert gateways.endings(ConnectionEnded) == ["wire-error"]
+    await client.asks("NOOP", "200")
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_need_not_show_its_session(gateways: Gateways, farm: Farm) -> None:
+    """Behind a balancer that ends TLS, or with one proxy, it is nobody's business."""
+    at = gateways.proxy()
+    opening = Opening("control", "s1", mint(gateways.key, Address("127.0.0.2", farm.port)))
+    for names in ((), (PROTOCOL,)):
+        control, _ = await gateways.opens(at, opening, names=names)
+        control.abort()
+        await gateways.until(lambda: not gateways.proxies[0].roles.sessions)
 
 
 # -- before it is known what a client wants --------------------------------------------------------

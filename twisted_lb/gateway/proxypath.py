@@ -23,6 +23,7 @@ from . import openingline
 from .grants import Denied, Verify, check
 from .openingline import Opening
 from .proxyroles import Roles
+from .sessionid import shows_another
 from .settings import Listener
 from .visits import Visit, within
 
@@ -52,6 +53,7 @@ class Path:
             return
         opening, shown = await self._within_opening(visit, self._opened(visit))
         visit.session, visit.role = opening.session, opening.role
+        _agree(visit)
         if opening.role in ("data", "notification"):
             self.roles.join(visit, opening)
             return
@@ -110,6 +112,19 @@ class Path:
             detail = f"{grant.user}: {grant.destination} is not allowed"
             raise Ended("no-route", detail, bytes(openingline.DESTINATION))
         return grant.destination
+
+
+def _agree(visit: Visit) -> None:
+    """A balancer went by what the ClientHello showed: it must be what was said inside.
+
+    Raises Ended. A balancer that ends TLS has ClientHellos of its own, which show no session.
+    """
+    tls = visit.end.tls
+    assert tls is not None, "an opening line is read inside TLS"
+    if shows_another(visit.session, tls.offered):
+        _attack(visit, "two-sessions")
+        detail = "its ClientHello shows another session"
+        raise Ended("wire-error", detail, bytes(openingline.MALFORMED))
 
 
 async def _proxied(visit: Visit) -> str:

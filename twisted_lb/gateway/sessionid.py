@@ -7,11 +7,14 @@ that passes TLS through keeps the session together by it, and learns nothing els
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 
 PROTOCOL: Final = "lb-proxy/1"
 """The ALPN name that the proxy selects."""
+SESSION: Final = "lb-session/"
+"""What ALPN names begin with that show a session."""
 
 
 def session_id(sid: str, number: int) -> str:
@@ -29,4 +32,10 @@ def belongs(session: str, sid: str, parallel: int) -> bool:
 
 def alpn(session: str) -> str:
     """The name in the ClientHellos of a session: `lb-session/` and 32 hexadecimal digits."""
-    return f"lb-session/{sha256(session.encode()).hexdigest()[:32]}"
+    return SESSION + sha256(session.encode()).hexdigest()[:32]
+
+
+def shows_another(session: str, offered: Iterable[str]) -> bool:
+    """Whether one of these ALPN names shows a session that is not this one."""
+    own = alpn(session)
+    return any(name.startswith(SESSION) and name != own for name in offered)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from typing import Final, Literal
+from weakref import WeakKeyDictionary
 
+import attrs
 from cryptography import x509
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
@@ -25,6 +27,9 @@ _VERIFY: Final[dict[str, int]] = {
     "optional": SSL.VERIFY_PEER,
     "required": SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT,
 }
+
+OFFERED_MOST: Final = 4_096
+"""Bytes of protocol names that are kept with a connection: honest clients offer a few dozen."""
 
 _NO_RENEGOTIATION: Final = 1 << 30
 """SSL_OP_NO_RENEGOTIATION of OpenSSL's ssl.h, which pyOpenSSL does not name."""
@@ -52,6 +57,7 @@ class ServerContext:
         self.verifies = clients in ("optional", "required")
         """Whether a client's certificate, where one is shown, is a trusted one."""
         self._alpn = [name.encode("ascii") for name in alpn]
+        self._offered: WeakKeyDictionary[SSL.Connection, list[bytes]] = WeakKeyDictionary()
         self._context = context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_options(_OPTIONS)
         context.set_min_proto_version(minimum_of(minimum))
@@ -78,7 +84,15 @@ class ServerContext:
         """A new connection."""
         return SSL.Connection(self._context, None)
 
+    def offered(self, connection: SSL.Connection) -> tuple[str, ...]:
+        """The protocol names that the client of this connection offered, when we have some."""
+        names = self._offered.get(connection, ())
+        return tuple(name.decode("ascii", "backslashreplace") for name in names)
+
     def _select(self, connection: SSL.Connection, offered: list[bytes]) -> bytes:
+        if sum(map(len, offered)) > OFFERED_MOST:
+            raise SSL.Error([("", "", "the client offers too many protocols")])
+        self._offered[connection] = offered
         for ours in self._alpn:
             if ours in offered:
                 return ours
@@ -91,12 +105,13 @@ class ServerHandshake:
     """One handshake as a server."""
 
     def __init__(self, context: ServerContext) -> None:
+        self._context = context
         self._connection = context.connection()
-        self._verifies = context.verifies
 
     def facts(self) -> TlsFacts:
         """What the handshake that is done says; a client that had to be verified was."""
-        return facts(self._connection, verifies=self._verifies)
+        seen = facts(self._connection, verifies=self._context.verifies)
+        return attrs.evolve(seen, offered=self._context.offered(self._connection))
 
     # IOpenSSLServerConnectionCreator
 
