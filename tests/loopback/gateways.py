@@ -124,7 +124,9 @@ class Gateways(FtpSite):
         return proxy.address("main")
 
     def tunnel(self, at: Address, *locals: Local, **changed: Any) -> Tunnel:
-        """Start a tunnel to this front-end, with tokens of its own."""
+        """Start a tunnel to this front-end, with tokens of its own. `key`: another one than that
+        of all."""
+        key = changed.pop("key", self.key)
         settings = TunnelSettings(
             **{
                 "front": Front(at, NAME, self.ca),
@@ -139,23 +141,24 @@ class Gateways(FtpSite):
             settings,
             reactor,
             self.facts.append,
-            self.key,
-            lambda local: self.source(local),
+            key,
+            lambda local: self.source(local, key),
             time.time,
         )
         tunnel.startService()
         self.tunnels.append(tunnel)
         return tunnel
 
-    def source(self, local: Local) -> Any:
+    def source(self, local: Local, key: ClientKey) -> Any:
         """Where this local port's tokens come from: as many as are asked for."""
-        count = 0
+        bound = new_key() if self.stolen else key
+        count, others = 0, len(self.tunnels)
 
         async def token() -> str:
             nonlocal count
             count += 1
-            key = new_key() if self.stolen else self.key
-            return mint(key, local.destination, f"{local.name}{count}")
+            sid = f"{local.name}{count}" + (f"-{others}" if others else "")
+            return mint(bound, local.destination, sid)
 
         return token
 

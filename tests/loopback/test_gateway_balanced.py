@@ -41,7 +41,7 @@ PATTERNS = {
     "alpn": Patterns(alpn="lb-session/(?P<session>[0-9a-f]{32})"),
     "opening": Patterns(opening=r"LBP/1 (?P<role>\S+) (?P<session>\S+) "),
 }
-ROLES = ("control", "data", "notification")
+ROLES = ("control", "data", "notification", "terminal")
 
 
 def on_proxies(gateways: Gateways, hosts: tuple[str, ...], **changed: Any) -> int:

@@ -1,5 +1,5 @@
 """Real terminals through tunnel, balancer and two security proxies: s3270 to hercules, telnet to a
-telnetd."""
+telnetd. The balancer passes TLS through, or ends it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,14 @@ from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
 from tests.loopback.gateways import Gateways
-from tests.loopback.test_gateway_balanced import astray, balanced, channels, gone, two_proxies
+from tests.loopback.test_gateway_balanced import (
+    astray,
+    balanced,
+    channels,
+    ended_at_the_balancer,
+    gone,
+    two_proxies,
+)
 from tests.peers import ROOT, environment, program
 from tests.peers.ready import accepted
 from twisted_lb.gateway.settings import Local
@@ -47,6 +54,8 @@ while True:
     client.close()
 """
 """telnetd wants to be started for each connection."""
+KEYS = pytest.mark.parametrize("key", ["alpn", "opening"])
+"""What the balancer knows sessions by: the ClientHello, or what is said when it has ended TLS."""
 LOGO = "My PC thinks it's a MAINFRAME"
 
 
@@ -119,9 +128,14 @@ def says(at: Address) -> str:
         return shown
 
 
-async def through(gateways: Gateways, port: int, look: Callable[[Address], str]) -> list[str]:
+async def through(
+    gateways: Gateways, key: str, port: int, look: Callable[[Address], str]
+) -> list[str]:
     """What two users of one address see at once."""
-    front = balanced(gateways, two_proxies(gateways))
+    if key == "alpn":
+        front = balanced(gateways, two_proxies(gateways))
+    else:
+        front = ended_at_the_balancer(gateways, key)
     tunnel = gateways.tunnel(front, Local("host", (Address(HERE, 0),), Address(HERE, port)))
     at = tunnel.address("host")
     return list(await gatherResults([deferToThread(look, at) for _ in range(2)]))
@@ -136,21 +150,27 @@ async def together(gateways: Gateways) -> None:
     assert len(set.union(*servers)) == 2
 
 
+@KEYS
 @pytest_twisted.ensureDeferred
-async def test_an_emulator_sees_the_mainframes_logo(gateways: Gateways, tmp_path: Path) -> None:
+async def test_an_emulator_sees_the_mainframes_logo(
+    gateways: Gateways, tmp_path: Path, key: str
+) -> None:
     port = free_port()
     text = HERCULES.format(modules=ROOT / "usr/lib/hercules", host=HERE, port=port)
     (tmp_path / "hercules.cnf").write_text(text)
     with host(tmp_path, program("hercules"), "-d", "-f", "hercules.cnf"):
         log = tmp_path / "host.log"
         await gateways.until(lambda: "Waiting for console" in log.read_text(errors="replace"))
-        for screen in await through(gateways, port, screens):
+        for screen in await through(gateways, key, port, screens):
             assert LOGO in screen
         await together(gateways)
 
 
+@KEYS
 @pytest_twisted.ensureDeferred
-async def test_a_telnet_client_is_greeted_by_its_host(gateways: Gateways, tmp_path: Path) -> None:
+async def test_a_telnet_client_is_greeted_by_its_host(
+    gateways: Gateways, tmp_path: Path, key: str
+) -> None:
     port = free_port()
     (tmp_path / "inetd.py").write_text(INETD)
     # A host that exits with a reset may lose its last words; this one stays until it is left.
@@ -158,6 +178,6 @@ async def test_a_telnet_client_is_greeted_by_its_host(gateways: Gateways, tmp_pa
     command = [sys.executable, "inetd.py", HERE, str(port), program("telnetd")]
     with host(tmp_path, *command):
         await deferToThread(listens, port)
-        for shown in await through(gateways, port, says):
+        for shown in await through(gateways, key, port, says):
             assert "hello from telnetd" in shown
         await together(gateways)
