@@ -151,12 +151,12 @@ class Gateways(FtpSite):
 
     def source(self, local: Local, key: ClientKey) -> Any:
         """Where this local port's tokens come from: as many as are asked for."""
-        bound = new_key() if self.stolen else key
         count, others = 0, len(self.tunnels)
 
         async def token() -> str:
             nonlocal count
             count += 1
+            bound = new_key() if self.stolen else key
             sid = f"{local.name}{count}" + (f"-{others}" if others else "")
             return mint(bound, local.destination, sid)
 
