@@ -3,12 +3,13 @@ together, in any order, whether each role has a port or all share one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import permutations
 
 import pytest
 import pytest_twisted
 
-from tests.hellos import alpn, hello
+from tests.hellos import alpn, hello, server_names
 from tests.loopback.site import LIMITS, Site, backend
 from tests.loopback.test_group import ROLES, serve_roles
 from twisted_lb.config.settings import (
@@ -39,11 +40,23 @@ def grouped(ports: dict[str, int], *frontends: Frontend, **group: object) -> Set
     )
 
 
-def by_alpn(ports: dict[str, int]) -> Settings:
-    """TLS is passed through; every role has a port of its own."""
-    fronts = (Frontend(r, HERE, group="ftp", role=r, tls=FrontendTls("pass")) for r in ROLES)
-    pattern = Patterns(alpn="lb-session/(?P<session>[0-9a-f]{4})")
-    return grouped(ports, *fronts, key=("alpn", "source"), pattern=pattern)
+HELLOS: dict[str, tuple[Patterns, Callable[[bytes], bytes]]] = {
+    "alpn": (
+        Patterns(alpn="lb-session/(?P<session>[0-9a-f]{4})"),
+        lambda user: hello(alpn(b"lb-session/" + user, b"lb-proxy/1")),
+    ),
+    "sni": (
+        Patterns(sni=r"(?P<session>[0-9a-f]{4})\.front\.example"),
+        lambda user: hello(server_names(user + b".front.example"), alpn(b"lb-proxy/1")),
+    ),
+}
+"""Kind of key → where it is looked for, and a user's ClientHello."""
+
+
+def by_hello(ports: dict[str, int], kind: str = "alpn") -> Settings:
+    """TLS is passed through; every role has a port of its own, or all share one."""
+    fronts = (Frontend(r, HERE, group="ftp", role=r, tls=FrontendTls("pass")) for r in ports)
+    return grouped(ports, *fronts, key=(kind, "source"), pattern=HELLOS[kind][0])
 
 
 def by_opening(ports: dict[str, int]) -> Settings:
@@ -54,18 +67,27 @@ def by_opening(ports: dict[str, int]) -> Settings:
 
 
 def reached(site: Site) -> dict[str, set[tuple[str, str]]]:
-    """User → the servers and ports that he reached."""
+    """User → the servers that he reached, with the roles that he said there."""
     found: dict[str, set[tuple[str, str]]] = {}
-    for index, host in enumerate(site.hosts):
-        role = ROLES[index // len(SERVERS)]
+    for host in site.hosts:
         for talk in host.talks:
             [user] = [user for user in USERS if user.encode() in talk.heard]
+            [role] = [role for role in ROLES if role.encode() in talk.heard]
             found.setdefault(user, set()).add((host.host, role))
     return found
 
 
+def on_their_ports(site: Site) -> bool:
+    """Whether each of the roles' ports got its own role's channels only."""
+    return all(
+        ROLES[index // len(SERVERS)].encode() in talk.heard
+        for index, host in enumerate(site.hosts)
+        for talk in host.talks
+    )
+
+
 def together(site: Site) -> bool:
-    """Whether every user has all three channels, on one server, each on its role's port."""
+    """Whether every user has all three channels, on one server."""
     found = reached(site)
     return set(found) == set(USERS) and all(
         len({host for host, _ in each}) == 1 and {role for _, role in each} == set(ROLES)
@@ -77,29 +99,32 @@ def everybody(site: Site) -> bool:
     return sum(bool(talk.heard) for host in site.hosts for talk in host.talks) == 9
 
 
+@pytest.mark.parametrize("kind", HELLOS)
+@pytest.mark.parametrize("one_port", [True, False], ids=["one port", "three ports"])
 @pytest.mark.parametrize("order", ORDERS, ids="-".join)
 @pytest_twisted.ensureDeferred
 async def test_by_a_name_that_every_hello_of_a_session_offers(
-    site: Site, order: tuple[str, ...]
+    site: Site, order: tuple[str, ...], one_port: bool, kind: str
 ) -> None:
     """TLS 1.3 hides all else; users of one address are on servers of their own."""
-    site.start(by_alpn(serve_roles(site)))
+    site.start(by_hello({"any": site.serve(*SERVERS)} if one_port else serve_roles(site), kind))
     for user in USERS:
         for role in order:
-            client = await site.client(role)
-            client.says(hello(alpn(b"lb-session/" + user.encode(), b"lb-proxy/1")))
+            client = await site.client("any" if one_port else role)
+            client.says(HELLOS[kind][1](user.encode()) + role.encode())
     await site.until(lambda: everybody(site))
     assert together(site)
+    assert one_port or on_their_ports(site)
     assert {host for each in reached(site).values() for host, _ in each} == set(SERVERS)
 
 
 @pytest_twisted.ensureDeferred
 async def test_who_carries_no_session_shares_one_by_address(site: Site) -> None:
     """An exact session is never merged with another of the same address; a shared one is one."""
-    site.start(by_alpn(serve_roles(site)))
+    site.start(by_hello(serve_roles(site)))
     for user, protocol in (("00aa", b"lb-session/00aa"), ("00bb", b"h2"), ("00cc", b"h2")):
         client = await site.client("control")
-        client.says(hello(alpn(protocol, user.encode())))
+        client.says(hello(alpn(protocol, user.encode())) + b"control")
     await site.until(
         lambda: sum(bool(talk.heard) for host in site.hosts for talk in host.talks) == 3
     )
@@ -122,7 +147,7 @@ async def test_by_an_opening_line_on_one_port(site: Site, order: tuple[str, ...]
             client = await site.client("one")
             client.says(f"LBP/1 {role} {user} token\r\n".encode())
     await site.until(lambda: everybody(site))
-    assert together(site)
+    assert together(site) and on_their_ports(site)
     assert all(talk.heard.startswith(b"LBP/1 ") for host in site.hosts for talk in host.talks)
 
 

@@ -27,19 +27,25 @@ from ..certificates import self_signed, written
 ROLES = ("control", "data", "notification")
 A, B, C = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 JOE, ANN = "joe-1", "ann-1"
-OPENING = r"""
-[group.g]
-backend = "pool"
+KEYS = {
+    "opening": r"""
 key = ["opening"]
-linger = "0s"
 pattern.opening = '^LBP/1 (?P<role>\S+) (?P<session>\S+) '
-[group.g.role.control]
-[group.g.role.data]
-[group.g.role.notification]
-"""
+""",
+    "certificate": """
+key = ["certificate"]
+""",
+}
 
 
-def ends(tmp_path: Path, listeners: dict[str, str], port: int, more: str = "", **tls: str) -> str:
+def ends(
+    tmp_path: Path,
+    listeners: dict[str, str],
+    port: int,
+    more: str = "",
+    key: str = "opening",
+    **tls: str,
+) -> str:
     """A configuration whose frontends, name → role, end TLS and lead to group g on this port."""
     front = written(AUTHORITY.sign(FRONT), tmp_path / "front.pem")
     rest = "".join(f', {key} = "{value}"' for key, value in tls.items())
@@ -65,15 +71,21 @@ server = [{{ name = "a", host = "{A}" }}, {{ name = "b", host = "{B}" }}]
 [limits]
 drain = "0s"
 """
-    group = OPENING.partition("[group.g.role.control]")[0] + roles
+    group = f'[group.g]\nbackend = "pool"\nlinger = "0s"\n{KEYS[key]}{roles}'
     return frontends + group + backend
+
+
+def speaks(who: str) -> ClientContext:
+    """A user's TLS, with a certificate of the user's own, which nobody vouches for."""
+    pem = self_signed(who)
+    return ClientContext(AUTHORITY.pem, identity=Identity.of(pem, pem, who))
 
 
 async def come(site: Site, order: tuple[str, ...], who: str, one_port: bool) -> list[Talk]:
     """A user opens three channels in this order, and says the opening line on each."""
-    channels = []
+    channels, context = [], speaks(who)
     for role in order:
-        channel = await secure_client(site, "in" if one_port else role)
+        channel = await secure_client(site, "in" if one_port else role, context)
         channel.says(f"LBP/1 {role} {who} token\r\n".encode())
         channels.append(channel)
     return channels
@@ -93,15 +105,16 @@ def channels(site: Site) -> int:
     return sum(bool(talk.heard) for host in site.hosts for talk in host.talks)
 
 
+@pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("one_port", [True, False], ids=["one port", "three ports"])
 @pytest.mark.parametrize("order", list(permutations(ROLES)), ids="-".join)
 @pytest_twisted.ensureDeferred
 async def test_two_users_behind_one_address_are_on_two_servers_each_with_all_channels(
-    site: Site, tmp_path: Path, order: tuple[str, ...], one_port: bool
+    site: Site, tmp_path: Path, order: tuple[str, ...], one_port: bool, key: str
 ) -> None:
     """Whichever channel comes first; the opening line is relayed as it came."""
     listeners = {"in": "control"} if one_port else {role: role for role in ROLES}
-    text = ends(tmp_path, listeners, site.serve(A, B))
+    text = ends(tmp_path, listeners, site.serve(A, B), key=key, clients="any")
     site.start(load(text, "lb.toml"))
     await come(site, order, JOE, one_port)
     await come(site, order, ANN, one_port)
@@ -166,12 +179,10 @@ async def test_when_no_server_is_who_it_should_be_the_log_says_so(
 
 @pytest_twisted.ensureDeferred
 async def test_a_server_is_told_the_clients_certificate(site: Site, tmp_path: Path) -> None:
-    pem = self_signed("joe")
-    joe = Identity.of(pem, pem, "joe")
     port = site.serve(A, B)
     text = ends(tmp_path, {"in": "control"}, port, clients="any")
     site.start(load(text.replace(f'"{A}" }}', f'"{A}", send_proxy = "v2" }}'), "lb.toml"))
-    client = await secure_client(site, "in", ClientContext(AUTHORITY.pem, identity=joe))
+    client = await secure_client(site, "in", speaks("joe"))
     client.says(b"LBP/1 control joe-1 token\r\n")
     server = await site.hosts[0].talk()
     await server.until(lambda talk: talk.heard.endswith(b"token\r\n"))
