@@ -129,8 +129,9 @@ def test_a_file_that_cannot_be_read_is_said_in_one_line(
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> World:
-    """The reactor of the process, without a network."""
+def world(monkeypatch: pytest.MonkeyPatch, signals: dict[int, Any]) -> World:
+    """The reactor of the process, without a network. Nothing here gets signals of the tests' own
+    process."""
     world = World()
     monkeypatch.setattr(tap, "reactor", world)
     return world
@@ -264,6 +265,23 @@ def test_a_hangup_changes_nothing_and_says_so(
     world.hasStopped = False
     signals[signal.SIGHUP](signal.SIGHUP, None)
     assert not world.hasStopped
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
+def test_signals_are_listened_to_before_anything_else_is(
+    written: Callable[[str], str],
+    world: World,
+    signals: dict[int, Any],
+    descriptors: None,
+    number: int,
+) -> None:
+    """Who reads that it listens may send one at once: the process would end of it."""
+    made(written, FRONTEND + BACKEND + QUIET)
+    called: list[Any] = []
+    world.callFromThread = lambda call, *args: called.append(call)  # type: ignore[attr-defined]
+    assert not world.hasRun
+    signals[number](number, None)
+    assert called
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1])

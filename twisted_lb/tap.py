@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from twisted.application.service import IService
 from twisted.internet import reactor as _reactor
@@ -150,7 +150,7 @@ def makeService(options: Options) -> IService:
     with ends_the_process(PluginError):
         balancer = Program(settings, reactor, fanout(logs, counters), options.plugins)
     balancer.counters = counters
-    reactor.callWhenRunning(install_signals, balancer, logs)
+    install_signals(balancer, logs)
     return balancer
 
 
@@ -203,18 +203,44 @@ def ends_the_process(*errors: type[Exception]) -> Iterator[None]:
         fail(str(why))
 
 
-def install_signals(balancer: Program, logs: Logs) -> None:
+class Told(Protocol):
+    """A program that signals may tell something."""
+
+    def end_now(self) -> None:
+        """A stop under way waits no longer."""
+
+    def tell_counts(self) -> None:
+        """Into the process' log."""
+
+
+def install_signals(program: Told, logs: Logs) -> None:
     """SIGTERM and SIGINT drain, a second one ends at once; SIGHUP and SIGUSR1 open the logs
     anew; SIGUSR2 tells the counts.
 
-    Only now: the reactor installs its own when it starts, and twistd its own for its log.
+    Before anything listens: who reads that it does may send one, which would end the process. Some
+    only when the reactor runs: it installs its own at its start, and before that twistd its own.
     """
+
+    def reload(number: int, frame: object) -> None:
+        reactor.callFromThread(logs.reopen)
+        reactor.callFromThread(told_to_reload)
+
+    def tell(number: int, frame: object) -> None:
+        reactor.callFromThread(program.tell_counts)
+
+    signal.signal(signal.SIGHUP, reload)
+    signal.signal(signal.SIGUSR2, tell)
+    reactor.callWhenRunning(_replace_signals, program, logs)
+
+
+def _replace_signals(program: Told, logs: Logs) -> None:
+    """What the reactor and twistd have installed is replaced, or called, too."""
     stopping = False
 
     def stop(number: int, frame: object) -> None:
         nonlocal stopping
         again, stopping = stopping, True
-        reactor.callFromThread(balancer.end_now if again else reactor.stop)
+        reactor.callFromThread(program.end_now if again else reactor.stop)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -225,15 +251,7 @@ def install_signals(balancer: Program, logs: Logs) -> None:
         if callable(rotate_too):
             rotate_too(number, frame)
 
-    def reload(number: int, frame: object) -> None:
-        reactor.callFromThread(logs.reopen)
-        reactor.callFromThread(told_to_reload)
-
     signal.signal(signal.SIGUSR1, rotate)
-    signal.signal(signal.SIGHUP, reload)
-    signal.signal(
-        signal.SIGUSR2, lambda number, frame: reactor.callFromThread(balancer.tell_counts)
-    )
 
 
 def told_to_reload() -> None:

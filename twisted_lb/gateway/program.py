@@ -117,5 +117,5 @@ def program(options: Options, log_settings: Log) -> Program:
     note = fanout(logs, counters)
     gate = built(lambda: type(options).build(options.settings, reactor, note))
     running = Program(gate, counters)
-    reactor.callWhenRunning(install_signals, running, logs)
+    install_signals(running, logs)
     return running

@@ -56,7 +56,7 @@ def makeService(options: Options) -> IService:
     note = fanout(logs, counters)
     running = Program(options.settings, options.parts, reactor, time.time, note)
     running.counters = counters
-    reactor.callWhenRunning(install_signals, running, logs)
+    install_signals(running, logs)
     return running
 
 
