@@ -161,7 +161,9 @@ async def test_servers_that_are_alike_and_in_order(servers: Servers, tmp_path: P
 
 
 @pytest_twisted.ensureDeferred
-async def test_each_fault_is_told_with_its_server(servers: Servers, tmp_path: Path) -> None:
+async def test_each_fault_is_told_with_its_server_and_what_to_do(
+    servers: Servers, tmp_path: Path
+) -> None:
     servers.serve(
         good(),
         (Says(), Shows(AUTHORITY.sign("front.example", "front", "192.0.2.9", days=90))),
@@ -171,21 +173,19 @@ async def test_each_fault_is_told_with_its_server(servers: Servers, tmp_path: Pa
     await servers.lose(3)
     report = await servers.look(tmp_path)
     assert not report.fine
-    told = {(each.where.partition(" ")[0], each.what) for each in report.findings}
-    assert told == {
-        (
-            "pool/b",
-            "its certificate is for front.example, front, 192.0.2.9, not for 192.0.2.1",
-        ),
-        (
-            "pool/b",
-            "certificate differs: 'front.example front 192.0.2.9', on a, c "
-            "'front.example front 192.0.2.1'",
-        ),
-        ("pool/c", "its certificate ends in 9 days"),
-        ("pool/d", "connect: Connection refused"),
-    }
-    assert f"pool/b (127.0.0.3:{servers.port})" in str(report)
+    b, c, d = (f"pool/{'abcd'[n]} (127.0.0.{2 + n}:{servers.port})" for n in (1, 2, 3))
+    told = "\n".join(str(report).splitlines()[: len(report.findings)])
+    assert (
+        told
+        == f"""\
+fault: {b}: its certificate is for front.example, front, 192.0.2.9, not for 192.0.2.1; \
+get one whose subjectAltName has 192.0.2.1: clients that ask for it refuse
+fault: {c}: its certificate ends in 9 days; renew it
+fault: {d}: connect: Connection refused; \
+start it, open the way to it, or take it out of the configuration
+fault: {b}: certificate differs: 'front.example front 192.0.2.9', \
+on a, c 'front.example front 192.0.2.1'; make them alike"""
+    )
 
 
 @pytest_twisted.ensureDeferred

@@ -29,6 +29,7 @@ class Way:
 
     alike: tuple[str, str]
     other: str
+    key: str = "source"
     told: bool = False
     prefix: Prefix = attrs.field(factory=Prefix)
 
@@ -37,12 +38,13 @@ WAYS = {
     "address": Way(("127.0.1.1", "127.0.1.1"), "127.0.1.2"),
     "network": Way(("127.0.1.1", "127.0.1.77"), "127.0.2.1", prefix=Prefix(ipv4=24)),
     "told by a proxy": Way(("203.0.113.1", "203.0.113.1"), "203.0.113.2", told=True),
+    "only if a proxy tells": Way(("203.0.113.1", "203.0.113.1"), "203.0.113.2", "proxy", True),
 }
 
 
 def passed_through(ports: dict[str, int], way: Way) -> Settings:
     """A frontend for each role; of the ClientHello nothing is a key."""
-    settings = three_roles(ports, source_prefix=way.prefix)
+    settings = three_roles(ports, key=(way.key,), source_prefix=way.prefix)
     fronts = (
         attrs.evolve(front, tls=FrontendTls("pass"), proxy=TRUSTED if way.told else ProxyIn())
         for front in settings.frontends
@@ -91,10 +93,10 @@ async def test_two_users_of_one_address_share_a_session_and_it_is_reported(
         channel.resets()
     await site.until(lambda: len(site.endings(SessionEnded)) == 2)
     told = [fact for fact in site.facts if isinstance(fact, SessionEnded)]
-    assert sorted((fact.key, fact.channels) for fact in told) == [("source", 3), ("source", 6)]
+    assert sorted((fact.key, fact.channels) for fact in told) == [(way.key, 3), (way.key, 6)]
     counters = Counters()
     for fact in told:
         counters(fact)
     counts = counters.snapshot()
-    assert counts["keys"]["ftp"] == {"source": 2}
+    assert counts["keys"]["ftp"] == {way.key: 2}
     assert counts["channels_of_one_session"]["ftp"] == 6

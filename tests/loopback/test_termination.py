@@ -35,6 +35,10 @@ pattern.opening = '^LBP/1 (?P<role>\S+) (?P<session>\S+) '
     "certificate": """
 key = ["certificate"]
 """,
+    "alpn": """
+key = ["alpn"]
+pattern.alpn = 'lb-session/(?P<session>.+)'
+""",
 }
 
 
@@ -76,9 +80,9 @@ drain = "0s"
 
 
 def speaks(who: str) -> ClientContext:
-    """A user's TLS, with a certificate of the user's own, which nobody vouches for."""
-    pem = self_signed(who)
-    return ClientContext(AUTHORITY.pem, identity=Identity.of(pem, pem, who))
+    """A user's TLS: shows a session, and a certificate of its own, which nobody vouches for."""
+    pem, names = self_signed(who), (f"lb-session/{who}", "lb-proxy/1")
+    return ClientContext(AUTHORITY.pem, identity=Identity.of(pem, pem, who), alpn=names)
 
 
 async def come(site: Site, order: tuple[str, ...], who: str, one_port: bool) -> list[Talk]:
@@ -114,7 +118,7 @@ async def test_two_users_behind_one_address_are_on_two_servers_each_with_all_cha
 ) -> None:
     """Whichever channel comes first; the opening line is relayed as it came."""
     listeners = {"in": "control"} if one_port else {role: role for role in ROLES}
-    text = ends(tmp_path, listeners, site.serve(A, B), key=key, clients="any")
+    text = ends(tmp_path, listeners, site.serve(A, B), key=key, clients="any", alpn="lb-proxy/1")
     site.start(load(text, "lb.toml"))
     await come(site, order, JOE, one_port)
     await come(site, order, ANN, one_port)
