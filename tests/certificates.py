@@ -8,8 +8,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -36,9 +38,9 @@ class Authority:
         )
 
 
-def self_signed(*names: str) -> bytes:
+def self_signed(*names: str, key: Key | None = None) -> bytes:
     """A key and a certificate that nobody vouches for, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = _called("alone")
     builder = _builder(name, name, key, 30).add_extension(_alternatives(*names), False)
     return _pem(key) + builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
@@ -66,7 +68,7 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, days: float
+    subject: x509.Name, issuer: x509.Name, key: Key, days: float
 ) -> x509.CertificateBuilder:
     ends = NOW + datetime.timedelta(days=days)
     return (
@@ -80,7 +82,7 @@ def _builder(
     )
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def _pem(key: Key) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,

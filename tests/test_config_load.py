@@ -8,9 +8,9 @@ import pytest
 
 from tests.configs import BACKEND, FRONTEND, problems
 from twisted_lb.config.addresses import LISTEN
-from twisted_lb.config.load import files, load, load_as, names
-from twisted_lb.config.meaning import Complaint
-from twisted_lb.config.settings import Backend, Check, Log, RoleRule, ServerRule, Settings, SniRoute
+from twisted_lb.config.load import load, load_as
+from twisted_lb.config.meaning import Complaint, Meaning
+from twisted_lb.config.settings import Log, RoleRule, Settings, SniRoute
 from twisted_lb.config.tables import table_of
 from twisted_lb.config.values import whole
 from twisted_lb.errors import ConfigurationError
@@ -96,21 +96,22 @@ def test_the_error_names_file_line_path_and_what_to_do() -> None:
     )
 
 
-def test_the_files_that_must_be_readable() -> None:
-    settings = example("opaque-gateway.toml")
-    assert files(settings) == (
-        ("backend[security-proxies].check.ca", "/etc/twisted-lb/gateway-ca.pem"),
-    )
-    backend = Backend("pool", (), check=Check(type="ftp", user="u", password_file="/etc/p"))
-    assert files(Settings((), {}, {"pool": backend})) == (
-        ("backend[pool].check.password_file", "/etc/p"),
-    )
+def test_what_the_caller_finds_is_told_with_all_the_rest() -> None:
+    """In the order of lines; what follows from a value that could not be read is not told."""
 
+    def look(meaning: Meaning) -> Iterator[Complaint]:
+        for index, frontend in enumerate(meaning.document.frontends):
+            yield Complaint(("frontend", index, "listen"), f"{frontend.name} is elsewhere")
+            yield Complaint(("frontend", index, "maxconn"), "follows from a typo")
 
-def test_the_names_that_must_resolve() -> None:
-    servers = (ServerRule("a", "ftp.example.com"), ServerRule("b", "2001:db8::1"))
-    settings = Settings((), {}, {"pool": Backend("pool", servers)})
-    assert names(settings) == (("backend[pool].server[a].host", "ftp.example.com"),)
+    with pytest.raises(ConfigurationError) as caught:
+        load(FRONTEND + "maxconn = 0\n" + BACKEND + "balanc = 1\n", "lb.toml", looks=(look,))
+    assert [(one.line, one.path) for one in caught.value.problems] == [
+        (4, "frontend[web].listen"),
+        (6, "frontend[web].maxconn"),
+        (11, "backend[pool].balanc"),
+    ]
+    assert "wants a whole number" in caught.value.problems[1].message
 
 
 # -- another program's file ------------------------------------------------------------------------

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
+import attrs
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
+from twisted_lb.config.document import Document, WrittenFrontend
+from twisted_lb.config.locate import Path
+from twisted_lb.config.meaning import Meaning
 from twisted_lb.config.settings import (
     Backend,
     BackendTls,
+    Check,
     Frontend,
     FrontendTls,
+    Live,
     ServerRule,
     Settings,
     ShownCertificate,
 )
-from twisted_lb.contexts import client_tls, faults, server_tls, surprises
-from twisted_lb.errors import Problem
+from twisted_lb.contexts import client_tls, faults, server_tls, surprises, unreadable
 
 from .certificates import NOW, Authority, self_signed, written
 
@@ -33,11 +39,16 @@ def frontend(mode: Any = "terminate", name: str = "in", **tls: Any) -> Frontend:
     return Frontend(name, tls=FrontendTls(mode, **tls))
 
 
-def told(*backends: Backend, frontends: tuple[Frontend, ...] = ()) -> tuple[Problem, ...]:
-    return faults(Settings(frontends, {}, {each.name: each for each in backends}))
+def meaning(*backends: Backend, frontends: tuple[Frontend, ...] = ()) -> Meaning:
+    written = (WrittenFrontend(each.name, tls=each.tls) for each in frontends)
+    return Meaning.of(Document(tuple(written), {}, backends))
 
 
-def test_each_certificate_has_its_context_and_the_names_that_it_is_for(tmp_path: Path) -> None:
+def told(*backends: Backend, frontends: tuple[Frontend, ...] = ()) -> list[tuple[Path, str]]:
+    return [(one.path, one.message) for one in faults(meaning(*backends, frontends=frontends))]
+
+
+def test_each_certificate_has_its_context_and_the_names_that_it_is_for(tmp_path: FilePath) -> None:
     first = written(AUTHORITY.sign("Front.example", "192.0.2.1"), tmp_path / "first.pem")
     second = written(AUTHORITY.sign("*.example"), tmp_path / "second.pem")
     nobody = written(AUTHORITY.sign(), tmp_path / "nobody.pem")
@@ -52,21 +63,34 @@ def test_a_frontend_that_ends_no_tls_shows_nothing() -> None:
     assert client_tls(frontend("pass")) is None
 
 
-def test_faults_of_frontends_are_told_with_those_of_backends(tmp_path: Path) -> None:
+def test_faults_of_frontends_are_told_with_those_of_backends(tmp_path: FilePath) -> None:
+    """Each certificate's by itself."""
     good = written(self_signed("lb.example"), tmp_path / "good.pem")
     ca = written(AUTHORITY.pem, tmp_path / "ca.pem")
-    fine = frontend(certificates=(ShownCertificate(good),), clients="required", ca=ca)
     empty = written(b"nothing\n", tmp_path / "empty.pem")
-    files = (ShownCertificate(good),)
-    trusting = frontend(name="ca", certificates=files, clients="required", ca=empty)
-    wrong = frontend(name="cert", certificates=(ShownCertificate(empty),))
-    trust, certificate, server = told(backend(ca=empty), frontends=(fine, trusting, wrong))
-    assert trust.path == "frontend[ca].tls" and trust.message.startswith(
-        f"{empty}: no certificates"
-    )
-    assert certificate.path == "frontend[cert].tls"
-    assert certificate.message.startswith(f"{empty}: no certificate in PEM form: ")
-    assert server.path == "backend[pool].tls"
+    shown = (ShownCertificate(good), ShownCertificate(empty), ShownCertificate(empty, good))
+    fine = frontend(certificates=shown[:1], clients="required", ca=ca)
+    wrong = frontend(certificates=shown, clients="required", ca=empty)
+    found = told(backend(ca=empty), frontends=(fine, wrong, frontend("pass", ca=empty)))
+    assert [path for path, _ in found] == [
+        ("frontend", 1, "tls", "certificate", 1),
+        ("frontend", 1, "tls", "certificate", 2),
+        ("frontend", 1, "tls", "ca"),
+        ("backend", 0, "tls", "ca"),
+    ]
+    messages = [message for _, message in found]
+    assert messages[0].startswith(f"{empty}: no certificate in PEM form: ")
+    assert messages[1].startswith(f"{empty} and {good}: no certificate in PEM form: ")
+    assert all(each.startswith(f"{empty}: no certificates in PEM form") for each in messages[2:])
+
+
+def test_authorities_for_checks_and_visits_are_tried_too(tmp_path: FilePath) -> None:
+    empty = written(b"nothing\n", tmp_path / "empty.pem")
+    pool = attrs.evolve(backend("off"), check=Check("tls", ca=empty), live=Live(ca=empty))
+    assert [path for path, _ in told(pool)] == [
+        ("backend", 0, "check", "ca"),
+        ("backend", 0, "live", "ca"),
+    ]
 
 
 def test_without_tls_no_file_is_opened() -> None:
@@ -78,7 +102,7 @@ def test_the_platforms_authorities_are_trusted_where_none_are_named() -> None:
     assert tls is not None and tls.context.connection()
 
 
-def test_a_key_may_stand_in_its_certificates_file_or_apart(tmp_path: Path) -> None:
+def test_a_key_may_stand_in_its_certificates_file_or_apart(tmp_path: FilePath) -> None:
     pem = self_signed("lb.example")
     both = written(pem, tmp_path / "both.pem")
     cut = pem.index(b"-----BEGIN CERTIFICATE")
@@ -88,29 +112,50 @@ def test_a_key_may_stand_in_its_certificates_file_or_apart(tmp_path: Path) -> No
     assert server_tls(backend(certificate=certificate, key=key)) is not None
 
 
-def test_every_fault_names_its_file_and_its_key(tmp_path: Path) -> None:
-    empty = written(b"nothing\n", tmp_path / "empty.pem")
+def test_every_fault_names_its_file_and_its_key(tmp_path: FilePath) -> None:
     good = written(self_signed("lb.example"), tmp_path / "good.pem")
     other = written(self_signed("lb.example"), tmp_path / "other.pem")
-    missing = str(tmp_path / "missing.pem")
+    weak = self_signed("lb.example", key=rsa.generate_private_key(65537, 1024))
+    short = written(weak, tmp_path / "short.pem")
     found = told(
         backend(name="fine", certificate=good),
-        backend(name="ca", ca=empty),
-        backend(name="missing", certificate=missing),
         backend(name="strangers", certificate=good, key=other),
+        backend(name="short", certificate=short),
     )
-    ca, gone, strangers = found
-    assert ca.path == "backend[ca].tls"
-    assert ca.message.startswith(f"{empty}: no certificates in PEM form: ")
-    assert gone == Problem(
-        "backend[missing].tls", f"{missing} cannot be read: No such file or directory"
+    assert found[0] == (
+        ("backend", 1, "tls", "certificate"),
+        f"{good} and {other}: the key is not the certificate's",
     )
-    assert strangers == Problem(
-        "backend[strangers].tls", f"{good} and {other}: the key is not the certificate's"
-    )
+    [(path, message)] = found[1:]
+    assert path == ("backend", 2, "tls", "certificate")
+    assert message == f"{short}: OpenSSL does not take it: ee key too small"
 
 
-def test_raised_at_the_start_too(tmp_path: Path) -> None:
+def test_a_key_that_could_not_be_read_is_not_told_as_missing(tmp_path: FilePath) -> None:
+    """What follows from it is not its certificate's fault."""
+    certificate = written(AUTHORITY.pem, tmp_path / "certificate.pem")
+    [fault] = faults(meaning(backend(certificate=certificate)))
+    assert fault.because == (("backend", 0, "tls", "key"),)
+
+
+def test_every_file_that_is_not_there_is_told_by_its_own_key(tmp_path: FilePath) -> None:
+    """And nothing else of it."""
+    good = written(self_signed("lb.example"), tmp_path / "good.pem")
+    missing = str(tmp_path / "missing.pem")
+    shown = (ShownCertificate(missing), ShownCertificate(good, missing))
+    everywhere = meaning(
+        backend(ca=missing, certificate=good), frontends=(frontend(certificates=shown),)
+    )
+    why = f"{missing} cannot be read: No such file or directory"
+    assert [(one.path, one.message) for one in unreadable(everywhere)] == [
+        (("frontend", 0, "tls", "certificate", 0, "file"), why),
+        (("frontend", 0, "tls", "certificate", 1, "key"), why),
+        (("backend", 0, "tls", "ca"), why),
+    ]
+    assert not list(faults(everywhere))
+
+
+def test_raised_at_the_start_too(tmp_path: FilePath) -> None:
     with pytest.raises(OSError):
         server_tls(backend(ca=str(tmp_path / "missing.pem")))
 
@@ -118,9 +163,9 @@ def test_raised_at_the_start_too(tmp_path: Path) -> None:
 class TestSurprises:
     """Allowed, and yet worth telling."""
 
-    def told(self, tmp_path: Path, days: float, mode: int = 0o600) -> list[str]:
+    def told(self, tmp_path: FilePath, days: float, mode: int = 0o600) -> list[str]:
         file = written(AUTHORITY.sign("lb.example", days=days), tmp_path / "lb.pem")
-        Path(file).chmod(mode)
+        FilePath(file).chmod(mode)
         shown = frontend(certificates=(ShownCertificate(file),))
         pool = backend(certificate=file)
         found = surprises(Settings((shown,), {}, {"pool": pool}), NOW.timestamp())
@@ -130,18 +175,18 @@ class TestSurprises:
         )
         return sorted({each.message.removeprefix(f"{tmp_path}/") for each in found})
 
-    def test_nothing_about_what_is_in_order(self, tmp_path: Path) -> None:
+    def test_nothing_about_what_is_in_order(self, tmp_path: FilePath) -> None:
         assert self.told(tmp_path, 31) == []
 
-    def test_a_private_key_that_everybody_can_read(self, tmp_path: Path) -> None:
+    def test_a_private_key_that_everybody_can_read(self, tmp_path: FilePath) -> None:
         assert self.told(tmp_path, 31, 0o640) == []
         [message] = self.told(tmp_path, 31, 0o604)
         assert message.startswith("everybody on this machine can read the private key in ")
 
-    def test_a_certificate_of_our_own_that_ends_soon_or_has_ended(self, tmp_path: Path) -> None:
+    def test_a_certificate_of_our_own_that_ends_soon_or_has_ended(self, tmp_path: FilePath) -> None:
         assert self.told(tmp_path, 8.6) == ["lb.pem ends in 9 days"]
         assert self.told(tmp_path, -1) == ["lb.pem has expired: clients refuse it"]
 
-    def test_faults_are_told_elsewhere(self, tmp_path: Path) -> None:
+    def test_faults_are_told_elsewhere(self, tmp_path: FilePath) -> None:
         shown = frontend(certificates=(ShownCertificate(str(tmp_path / "missing")),))
         assert surprises(Settings((shown,), {}, {"pool": backend()}), 0.0) == ()

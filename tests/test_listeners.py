@@ -14,8 +14,10 @@ from twisted.internet.protocol import ServerFactory
 
 from tests.fakes import Listening, World
 from twisted_lb import listeners
-from twisted_lb.config.settings import Frontend
-from twisted_lb.listeners import CannotListen, listen
+from twisted_lb.config.document import Document, WrittenFrontend
+from twisted_lb.config.meaning import Meaning
+from twisted_lb.config.settings import Frontend, Settings
+from twisted_lb.listeners import CannotListen, foreign, listen, taken
 from twisted_lb.terms import Address
 
 
@@ -72,6 +74,28 @@ def test_urgent_data_stays_in_line_from_the_first_byte() -> None:
     opened(at(("192.0.2.1", 3000)), world)
     assert ours.getsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE)
     ours.close()
+
+
+# -- what is told before the start -----------------------------------------------------------------
+
+
+def test_an_address_of_another_machine_is_found_before_the_start() -> None:
+    """192.0.2.0/24 is documentation's: no machine has one of it."""
+    ours = WrittenFrontend("ours", listen=(Address("127.0.0.1", 3000), Address("::1", 0)))
+    theirs = (Address("192.0.2.1", 3000), Address("192.0.2.1", 3001), Address("*", 3000))
+    frontends = (ours, WrittenFrontend("theirs", listen=theirs))
+    [found] = foreign(Meaning.of(Document(frontends)))
+    assert found.path == ("frontend", 1, "listen")
+    assert found.message == "cannot listen on 192.0.2.1: Cannot assign requested address"
+
+
+def test_a_port_that_somebody_has_is_told_once_for_its_range() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        frontend = at(("127.0.0.1", port), ("127.0.0.1", 0), ("192.0.2.1", 3000))
+        [found] = taken(Settings((frontend,), {}, {}))
+    assert found.path == "frontend[in].listen"
+    assert found.message == (f"cannot listen on 127.0.0.1:{port} now: Address already in use")
 
 
 # -- endpoint strings ------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from twisted_lb.config.document import Document, WrittenFrontend
+from twisted_lb.config.meaning import Meaning
 from twisted_lb.config.settings import Frontend, Log, Settings
 from twisted_lb.facts import Announced, ChannelObserved, ConnectionEnded
 from twisted_lb.logs import CannotWrite, Logs, unwritable
@@ -76,12 +78,14 @@ def test_a_file_that_cannot_be_written_is_named_by_its_key(tmp_path: Path) -> No
 def test_a_check_says_so_beforehand_and_creates_nothing(tmp_path: Path) -> None:
     (tmp_path / "directory").mkdir()
     several = (("a", "nowhere/seen"), ("b", "directory"), ("c", "fine"), ("d", ""))
-    problems = list(unwritable(settings(tmp_path, *several)))
-    assert [(problem.path, problem.message) for problem in problems] == [
+    written = settings(tmp_path, *several)
+    frontends = tuple(WrittenFrontend(one.name, observe=one.observe) for one in written.frontends)
+    found = unwritable(Meaning.of(Document(frontends, log=written.log)))
+    assert [(complaint.path, complaint.message) for complaint in found] == [
         (
-            "frontend[a].observe",
+            ("frontend", 0, "observe"),
             f"{tmp_path}/nowhere/seen cannot be written: there is no directory {tmp_path}/nowhere",
         ),
-        ("frontend[b].observe", f"{tmp_path}/directory is a directory"),
+        (("frontend", 1, "observe"), f"{tmp_path}/directory is a directory"),
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["directory"]

@@ -16,6 +16,7 @@ from tests.configs import BACKEND, FRONTEND
 from tests.fakes import World
 from twisted_lb import tap
 from twisted_lb.config.load import load
+from twisted_lb.config.settings import Log
 from twisted_lb.facts import Announced
 from twisted_lb.likeness import Finding
 from twisted_lb.listeners import CannotListen
@@ -60,7 +61,7 @@ def test_a_configuration_becomes_settings(written: Callable[[str], str]) -> None
 def test_check_says_that_all_is_fine(
     written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    name = written(FRONTEND + BACKEND)
+    name = written(FRONTEND.replace("*:80", "127.0.0.1:0") + BACKEND + "check.port = 80\n")
     assert runs(capsys, "--config", name, "--check") == (0, f"{name}: fine\n", "")
 
 
@@ -75,21 +76,44 @@ def test_all_that_is_wrong_is_said_at_once_with_the_file_and_the_line(
         assert f"{name}:7: " in err
 
 
-def test_check_finds_files_and_names_that_cannot_be_used(
+def test_check_tells_a_typo_with_a_name_and_a_file_that_cannot_be_used(
     written: Callable[[str], str],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Three faults, three lines, one run."""
+
     def unknown(*args: Any, **keywords: Any) -> Any:
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     backend = BACKEND.replace("10.0.0.1", "ftp.example.com")
     check = '[backend.check]\ntype = "tls"\nport = 443\nca = "/nowhere/ca.pem"\nname = "a.b"\n'
-    status, _, err = runs(capsys, "-c", written(FRONTEND + backend + check), "--check")
-    assert status == 1
-    assert "backend[pool].check.ca: /nowhere/ca.pem cannot be read: No such file" in err
-    assert "'ftp.example.com' does not resolve: Name or service not known" in err
+    name = written(FRONTEND + "maxcon = 5\n" + backend + check)
+    assert runs(capsys, "-c", name, "--check") == (
+        1,
+        "",
+        f'{name}:6: frontend[web].maxcon: is not a key of [[frontend]]: did you mean "maxconn"?\n'
+        f"{name}:10: backend[pool].server[a].host: 'ftp.example.com' does not resolve: Name or "
+        "service not known\n"
+        f"{name}:14: backend[pool].check.ca: /nowhere/ca.pem cannot be read: No such file or "
+        "directory\n",
+    )
+
+
+def test_check_tells_of_a_port_that_is_taken_and_is_content(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may be this very balancer that has it."""
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        at = f"127.0.0.1:{busy.getsockname()[1]}"
+        name = written(FRONTEND.replace("*:80", at) + BACKEND)
+        status, out, _ = runs(capsys, "-c", name, "--check")
+    assert status == 0
+    assert out == (
+        f"advice: {name}: frontend[web].listen: cannot listen on {at} now: Address already in use\n"
+        f"{name}: fine\n"
+    )
 
 
 def test_check_gives_advice_and_is_content(
@@ -196,7 +220,7 @@ def test_a_certificate_that_cannot_be_used_ends_the_process_with_its_name(
         made(written, BACKEND + 'tls = { mode = "on", ca = "/nowhere.pem" }' + FRONTEND)
     assert end.value.code == 1
     assert capsys.readouterr().err.endswith(
-        "lb.toml: backend[pool].tls: /nowhere.pem cannot be read: No such file or directory\n"
+        "lb.toml:5: backend[pool].tls.ca: /nowhere.pem cannot be read: No such file or directory\n"
     )
 
 
@@ -341,7 +365,7 @@ def test_check_finds_an_access_log_that_cannot_be_written(
     assert runs(capsys, "--config", name, "--check") == (
         1,
         "",
-        f"{name}: log.access: {access} {why}\n",
+        f"{name}:11: log.access: {access} {why}\n",
     )
 
 
@@ -354,13 +378,28 @@ def test_check_creates_no_access_log(
     assert not access.exists()
 
 
-def test_a_log_that_cannot_be_written_ends_the_process_with_one_line(
-    written: Callable[[str], str],
-    world: World,
-    descriptors: None,
+def test_a_start_tells_what_it_lacks_with_the_line(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = written(FRONTEND + BACKEND + '[log]\naccess = "/nowhere/access.log"\n')
+    assert runs(capsys, "--config", name) == (
+        1,
+        "",
+        f"{name}:11: log.access: /nowhere/access.log cannot be written: there is no directory "
+        "/nowhere\n",
+    )
+
+
+def test_the_settings_in_force_are_told_on_a_machine_that_lacks_their_files(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = written(FRONTEND + BACKEND + '[log]\naccess = "/nowhere/access.log"\n')
+    assert runs(capsys, "--config", name, "--dump-config")[0] == 0
+
+
+def test_a_log_that_cannot_be_opened_ends_the_process_with_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    text = FRONTEND + BACKEND + '[log]\naccess = "/nowhere/access.log"\n'
     with pytest.raises(SystemExit):
-        made(written, text)
+        tap.open_logs(Log("/nowhere/access.log"))
     assert "/nowhere/access.log: cannot be written: No such file" in capsys.readouterr().err

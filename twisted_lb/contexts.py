@@ -1,7 +1,7 @@
 """TLS settings → what handshakes need: reads certificates and keys, once, at the start.
 
-Whatever is wrong with a file is a Problem that names the file and the key that names it; `--check`
-tells all of them at once.
+Whatever is wrong with a file is told with its name and the key that names it: all at once, beside
+everything else that is wrong with the configuration.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Final
 
 import attrs
 
+from .config.locate import Path as Key
+from .config.meaning import Complaint, Meaning
+from .config.named import files
 from .config.settings import Backend, BackendTls, Frontend, Settings
 from .errors import Problem
 from .tls import ClientContext, Identity, ServerContext
@@ -80,28 +83,56 @@ def _read_authorities(file: str) -> bytes:
     return pem
 
 
-# -- for --check -----------------------------------------------------------------------------------
+# -- what is told before the start -----------------------------------------------------------------
 
 
-def faults(settings: Settings) -> tuple[Problem, ...]:
-    """Everything that is wrong with the certificates and keys that the settings name."""
-    return tuple(_faults(settings))
+def unreadable(meaning: Meaning) -> Iterator[Complaint]:
+    """Every file that must be read and cannot be."""
+    for key, name in files(meaning.document):
+        try:
+            Path(name).read_bytes()
+        except OSError as why:
+            yield Complaint(key, f"{name} cannot be read: {why.strerror}")
 
 
-def _faults(settings: Settings) -> Iterator[Problem]:
-    for frontend in settings.frontends:
-        yield from _tried(f"frontend[{frontend.name}].tls", partial(client_tls, frontend))
-    for backend in settings.backends.values():
-        yield from _tried(f"backend[{backend.name}].tls", partial(server_tls, backend))
+def faults(meaning: Meaning) -> Iterator[Complaint]:
+    """Everything that is wrong with the certificates and keys that can be read."""
+    for path, frontend in meaning.frontends:
+        if frontend.tls.mode == "terminate":
+            tls: Key = (*path, "tls")
+            for index, one in enumerate(frontend.tls.certificates):
+                at: Key = (*tls, "certificate", index)
+                yield from _odd_identity(at, one.file, one.key, (*at, "key"))
+            yield from _odd_authorities((*tls, "ca"), frontend.tls.ca)
+    for index, backend in enumerate(meaning.document.backends):
+        path = ("backend", index)
+        if backend.tls.mode == "on":
+            tls, ours = (*path, "tls"), backend.tls
+            at = (*tls, "certificate")
+            yield from _odd_identity(at, ours.certificate, ours.key, (*tls, "key"))
+            yield from _odd_authorities((*tls, "ca"), ours.ca)
+        yield from _odd_authorities((*path, "check", "ca"), backend.check.ca)
+        yield from _odd_authorities((*path, "live", "ca"), backend.live.ca)
 
 
-def _tried(path: str, build: Callable[[], object]) -> Iterator[Problem]:
+def _odd_identity(path: Key, certificate: str, key: str, key_path: Key) -> Iterator[Complaint]:
+    if certificate:
+        read = partial(Identity.read, certificate, key or certificate)
+        yield from _tried(path, lambda: ServerContext(read()), key_path)
+
+
+def _odd_authorities(path: Key, ca: str) -> Iterator[Complaint]:
+    if ca:
+        yield from _tried(path, partial(_read_authorities, ca))
+
+
+def _tried(path: Key, build: Callable[[], object], *because: Key) -> Iterator[Complaint]:
     try:
         build()
-    except OSError as why:
-        yield Problem(path, f"{why.filename} cannot be read: {why.strerror}")
+    except OSError:
+        pass  # `unreadable` tells it, with the key of the very file
     except ValueError as why:
-        yield Problem(path, str(why))
+        yield Complaint(path, str(why), because)
 
 
 EXPIRY_WARNING: Final = 30 * 86400.0

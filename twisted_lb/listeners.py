@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Iterator
 
 from twisted.internet.address import UNIXAddress
 from twisted.internet.endpoints import serverFromString
@@ -12,7 +13,10 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 
-from .config.settings import Frontend
+from .config.addresses import runs
+from .config.meaning import Complaint, Meaning
+from .config.settings import Frontend, Settings
+from .errors import Problem
 from .reactors import Reactor
 from .terms import Address
 
@@ -46,19 +50,28 @@ def listen(reactor: Reactor, frontend: Frontend, factory: ServerFactory) -> list
 def _listen_address(
     reactor: Reactor, frontend: Frontend, address: Address, factory: ServerFactory
 ) -> IListeningPort:
-    host = ("::" if socket.has_dualstack_ipv6() else "") if address.host == "*" else address.host
     try:
-        port = reactor.listenTCP(address.port, factory, frontend.backlog, host)
+        port = reactor.listenTCP(address.port, factory, frontend.backlog, _interface(address))
     except CannotListenError as error:
-        why = str(error.socketError.strerror or error.socketError)
-        if error.socketError.errno == errno.EACCES and address.port < PRIVILEGED:
-            why += MAY_BIND
+        why = _why(address, error.socketError)
         raise CannotListen(f"frontend {frontend.name}: cannot listen on {address}: {why}") from None
     # Inherited by what is accepted: urgent data stays in line with the rest from the first byte.
     listening = getattr(port, "socket", None)
     if listening is not None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
     return port
+
+
+def _interface(address: Address) -> str:
+    if address.host != "*":
+        return address.host
+    return "::" if socket.has_dualstack_ipv6() else ""
+
+
+def _why(address: Address, error: OSError) -> str:
+    why = str(error.strerror or error)
+    privileged = error.errno == errno.EACCES and address.port < PRIVILEGED
+    return why + MAY_BIND if privileged else why
 
 
 def _listen_endpoint(
@@ -83,3 +96,39 @@ def _listen_endpoint(
 
 def _cannot(frontend: Frontend, why: str) -> CannotListen:
     return CannotListen(f"frontend {frontend.name}: {frontend.endpoint!r}: {why}")
+
+
+# -- what is told before the start -----------------------------------------------------------------
+
+
+def foreign(meaning: Meaning) -> Iterator[Complaint]:
+    """Addresses that this machine does not have."""
+    for path, frontend in meaning.frontends:
+        for host in dict.fromkeys(address.host for address in frontend.listen):
+            why = _refusal(Address(host, 0))
+            if why is not None:
+                yield Complaint((*path, "listen"), f"cannot listen on {host}: {why.strerror}")
+
+
+def taken(settings: Settings) -> Iterator[Problem]:
+    """Ports that nobody could listen on now: advice, for it may be this balancer that runs."""
+    for frontend in settings.frontends:
+        for run in runs(frontend.listen):
+            refusals = ((address, _refusal(address)) for address in run)
+            for address, why in refusals:
+                if why is not None and why.errno != errno.EADDRNOTAVAIL:
+                    told = f"cannot listen on {address} now: {_why(address, why)}"
+                    yield Problem(f"frontend[{frontend.name}].listen", told)
+                    break  # of one run the first: the others have the same reason, most likely
+
+
+def _refusal(address: Address) -> OSError | None:
+    """Why a listener could not bind there, if it could not; nothing is listened on to find out."""
+    host = _interface(address)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, address.port))
+        except OSError as why:
+            return why
+    return None

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from .config.settings import Frontend, Log, Settings
-from .errors import Problem
+from .config.locate import Path as Key
+from .config.meaning import Complaint, Meaning
+from .config.named import outputs
+from .config.settings import Frontend, Log
 from .facts import ChannelObserved, Fact
 from .observe import JsonLines, Output, file, open_log
 
@@ -61,16 +63,13 @@ class Logs:
         return self._outputs[name]
 
 
-def unwritable(settings: Settings) -> Iterator[Problem]:
+def unwritable(meaning: Meaning) -> Iterator[Complaint]:
     """Logs that could not be opened; nothing is created to find out."""
-    if settings.log.access not in ("stdout", "off"):
-        yield from _unwritable("log.access", settings.log.access)
-    for frontend in settings.frontends:
-        if frontend.observe:
-            yield from _unwritable(f"frontend[{frontend.name}].observe", frontend.observe)
+    for key, name in outputs(meaning.document):
+        yield from _unwritable(key, name)
 
 
-def _unwritable(key: str, name: str) -> Iterator[Problem]:
+def _unwritable(key: Key, name: str) -> Iterator[Complaint]:
     path, parent = Path(name), Path(name).absolute().parent
     if path.is_dir():
         why = "is a directory"
@@ -80,4 +79,4 @@ def _unwritable(key: str, name: str) -> Iterator[Problem]:
         why = "cannot be written: permission denied"
     else:
         return
-    yield Problem(key, f"{path} {why}")
+    yield Complaint(key, f"{path} {why}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import resource
 import signal
-import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -24,14 +23,16 @@ from twisted.python.usage import UsageError
 
 from .config.advice import advice
 from .config.dump import dump
-from .config.load import files, load, names
+from .config.load import load
+from .config.meaning import Rule
 from .config.settings import Frontend, Log, Settings
-from .contexts import faults, surprises
-from .errors import ConfigurationError, Problem
-from .listeners import CannotListen
+from .contexts import surprises
+from .errors import ConfigurationError
+from .listeners import CannotListen, taken
 from .live import Report, look_live
-from .logs import CannotWrite, Logs, unwritable
+from .logs import CannotWrite, Logs
 from .observe import Counters, fanout
+from .outside import AT_START, LOOKS
 from .plugins import Added, PluginError, installed
 from .service import Balancer
 
@@ -64,7 +65,8 @@ class Options(TwistedOptions):
             raise UsageError("say which configuration to use: twistd lb-proxy --config FILE")
         with ends_the_process(PluginError):
             self.plugins = installed()
-        self.settings = read(self["config"], self.plugins)
+        looks = () if self["dump-config"] else LOOKS if self["check"] else AT_START
+        self.settings = read(self["config"], self.plugins, looks)
         if self["dump-config"]:
             print(dump(self.settings), end="")
             sys.exit(0)
@@ -74,12 +76,14 @@ class Options(TwistedOptions):
             raise UsageError("--live goes with --check")
 
     def _check(self) -> NoReturn:
-        """Tell everything worth telling, and end the process with 0 or 1."""
-        problems = unreachable(self.settings)
-        for problem in (*advice(self.settings), *surprises(self.settings, time.time())):
+        """Nothing is wrong: tell what is worth telling, and end the process with 0 or 1."""
+        settings = self.settings
+        for problem in (
+            *advice(settings),
+            *surprises(settings, time.time()),
+            *taken(settings),
+        ):
             print(f"advice: {ConfigurationError(self['config'], (problem,))}")
-        if problems:
-            fail(str(ConfigurationError(self["config"], problems)))
         print(f"{self['config']}: fine")
         if self["live"]:
             report = visit_servers(self.settings)
@@ -88,34 +92,17 @@ class Options(TwistedOptions):
         sys.exit(0)
 
 
-def read(path: str, plugins: Added) -> Settings:
+def read(path: str, plugins: Added, looks: Iterable[Rule] = ()) -> Settings:
     """The settings of this file; on any error all of them are told and the process ends."""
     try:
-        return load(Path(path).read_text(encoding="utf-8"), path, plugins=plugins.names)
+        text = Path(path).read_text(encoding="utf-8")
+        return load(text, path, plugins=plugins.names, looks=looks)
     except OSError as error:
         fail(f"{path}: cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
         fail(f"{path}: is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}")
     except ConfigurationError as error:
         fail(str(error))
-
-
-def unreachable(settings: Settings) -> tuple[Problem, ...]:
-    """Files that the configuration names and nobody can use, host names that do not resolve."""
-    problems = []
-    for key, name in files(settings):
-        try:
-            Path(name).read_bytes()
-        except OSError as error:
-            problems.append(Problem(key, f"{name} cannot be read: {error.strerror}"))
-    problems += faults(settings)
-    problems += unwritable(settings)
-    for key, name in names(settings):
-        try:
-            socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
-        except OSError as error:
-            problems.append(Problem(key, f"{name!r} does not resolve: {error.strerror}"))
-    return tuple(problems)
 
 
 def visit_servers(settings: Settings) -> Report:
@@ -143,8 +130,6 @@ def fail(message: str) -> NoReturn:
 def makeService(options: Options) -> IService:
     """The balancer for twistd: with its logs, and with signals of its own."""
     settings = options.settings
-    if problems := faults(settings):
-        fail(str(ConfigurationError(options["config"], problems)))
     raise_descriptors()
     logs, counters = open_logs(settings.log, settings.frontends), Counters()
     with ends_the_process(PluginError):

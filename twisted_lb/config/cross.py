@@ -25,10 +25,11 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 
 
-def cross(found: Found, document: Document) -> None:
-    """Notes everything that does not fit together."""
+def cross(found: Found, document: Document, looks: Iterable[Rule] = ()) -> None:
+    """Notes everything that does not fit together, and what the caller's own `looks` find."""
     meaning = Meaning.of(document)
-    complain(found, [*_unmet(found, document), *(one for rule in RULES for one in rule(meaning))])
+    rules = (*RULES, *looks)
+    complain(found, [*_unmet(found, document), *(one for rule in rules for one in rule(meaning))])
 
 
 def complain(found: Found, complaints: Iterable[Complaint]) -> None:

@@ -1,6 +1,7 @@
 """TOML text → frozen Settings, or every problem at once.
 
-Sans-I/O: the caller reads the file, and asks `files` and `names` what else it should look at.
+Sans-I/O: the caller reads the file, and gives rules of its own for what only somebody can tell who
+looks around: `named` says what the text names outside of itself.
 """
 
 from __future__ import annotations
@@ -10,26 +11,28 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import ConfigurationError, Problem
-from .addresses import is_address
 from .cross import complain, cross
 from .document import settle
 from .locate import line_of_error, locate
-from .meaning import Complaint
+from .meaning import Complaint, Rule
 from .read import Found, read, read_as
 from .settings import Settings
 from .tables import NO_PLUGINS, Plugins, Table
 
-__all__ = ["Plugins", "files", "load", "load_as", "names"]
+__all__ = ["Plugins", "load", "load_as"]
 
 
-def load(text: str, file: str, *, plugins: Plugins = NO_PLUGINS) -> Settings:
+def load(
+    text: str, file: str, *, plugins: Plugins = NO_PLUGINS, looks: Iterable[Rule] = ()
+) -> Settings:
     """The settings that `text` means; `file` is its name in messages.
 
-    Raises ConfigurationError with all problems, in the order of their lines.
+    `looks` are rules of the caller's. They are asked whatever else is wrong, so that all is told in
+    one go. Raises ConfigurationError with all problems, in the order of their lines.
     """
     found = Found(_parse(text, file), locate(text))
     document = read(found, plugins)
-    cross(found, document)
+    cross(found, document, looks)
     _raise_problems(found, file)
     return settle(document)
 
@@ -60,27 +63,3 @@ def _parse(text: str, file: str) -> dict[str, Any]:
     except ValueError as error:  # TOMLDecodeError, and what int() says of a thousand digits
         problem = Problem("", f"is not TOML: {error}", line_of_error(error, text))
     raise ConfigurationError(file, (problem,))
-
-
-def files(settings: Settings) -> tuple[tuple[str, str], ...]:
-    """Files that must be readable, each as (path of its key, name)."""
-    return tuple(
-        (f"backend[{backend.name}].{key}", name)
-        for backend in settings.backends.values()
-        for key, name in (
-            ("check.ca", backend.check.ca),
-            ("check.password_file", backend.check.password_file),
-            ("live.ca", backend.live.ca),
-        )
-        if name
-    )
-
-
-def names(settings: Settings) -> tuple[tuple[str, str], ...]:
-    """Host names that must resolve, each as (path of its key, name)."""
-    return tuple(
-        (f"backend[{backend.name}].server[{server.name}].host", server.host)
-        for backend in settings.backends.values()
-        for server in backend.servers
-        if not is_address(server.host)
-    )

@@ -56,9 +56,17 @@ class Identity:
         return self.chain[0].not_valid_after_utc.timestamp()
 
     def show(self, context: SSL.Context) -> None:
-        """Let connections of this context show it."""
+        """Let connections of this context show it. Raises ValueError: OpenSSL will not, as with a
+        key that is too short for its security level."""
         taking: Any = context  # cryptography's classes, which not every release says of itself
-        taking.use_certificate(self.chain[0])
-        for authority in self.chain[1:]:
-            taking.add_extra_chain_cert(authority)
-        taking.use_privatekey(self.key)
+        try:
+            taking.use_certificate(self.chain[0])
+            for authority in self.chain[1:]:
+                taking.add_extra_chain_cert(authority)
+            taking.use_privatekey(self.key)
+        except SSL.Error as why:
+            raise ValueError(f"{self.name}: OpenSSL does not take it: {_reasons(why)}") from None
+
+
+def _reasons(error: SSL.Error) -> str:
+    return ", ".join(str(each[-1]) for each in error.args[0])
