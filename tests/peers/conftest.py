@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_twisted
 
 from tests.loopback.ftp_site import FtpSite
 from tests.peers import PEERS
+from tests.peers.servers import Server, Site, running
+from tests.peers.whole_session import LARGE
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,3 +35,15 @@ async def ftp_site() -> AsyncIterator[FtpSite]:
     site = FtpSite()
     yield site
     await site.stop()
+
+
+@pytest.fixture(scope="module")
+def vsftpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """With the large file of whole sessions."""
+    home, host = tmp_path_factory.mktemp("vsftpd"), "127.0.0.2"
+    home.chmod(0o755)
+    home.parent.chmod(0o755)
+    with socket.create_server((host, 0)) as free:
+        port = free.getsockname()[1]
+    with running("vsftpd", Site("a", host, port, home / "server"), LARGE) as server:
+        yield server

@@ -6,10 +6,8 @@ the opening line or by the client's certificate.
 
 from __future__ import annotations
 
-import random
-import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -28,28 +26,14 @@ from tests.loopback.test_gateway_balanced import (
 )
 from tests.peers.cells import Cell, Target, Visit
 from tests.peers.measure import measure
-from tests.peers.servers import PASSWORD, Server, Site, running
-from tests.peers.whole_session import TRANSFERS, whole_session
+from tests.peers.servers import PASSWORD, Server
+from tests.peers.whole_session import LARGE, TRANSFERS, whole_session
 from twisted_lb.facts import ConnectionEnded
 from twisted_lb.gateway.settings import Local
 from twisted_lb.gateway.tunnel import Tunnel
 from twisted_lb.terms import Address
 
 pytestmark = pytest.mark.peers
-
-LARGE = random.Random(3).randbytes(20_000_000)
-HOST = "127.0.0.2"
-
-
-@pytest.fixture(scope="module")
-def vsftpd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("vsftpd")
-    home.chmod(0o755)
-    home.parent.chmod(0o755)
-    with socket.create_server((HOST, 0)) as free:
-        port = free.getsockname()[1]
-    with running("vsftpd", Site("a", HOST, port, home / "server"), LARGE) as server:
-        yield server
 
 
 @pytest_twisted.async_yield_fixture()
@@ -66,7 +50,7 @@ def two_users(gateways: Gateways, vsftpd: Server, key: str = "alpn") -> tuple[Tu
         front = balanced(gateways, two_proxies(gateways))
     else:
         front = ended_at_the_balancer(gateways, key)
-    host = Address(HOST, vsftpd.site.port)
+    host = Address(vsftpd.site.host, vsftpd.site.port)
     local = Local("ftp", (Address("127.0.0.1", 0),), host, "ftp")
     tunnel = gateways.tunnel(front, local)
     if key != "certificate":

@@ -17,6 +17,7 @@ from tests.peers.cells import Visit
 from tests.peers.clients import CURL_MODES
 from tests.peers.measure import see_to_its_end
 
+LARGE = random.Random(3).randbytes(20_000_000)
 SMALL = 25
 """Files of 4 KiB, each of which goes up and comes down again."""
 TRANSFERS = 2 + 2 * SMALL
