@@ -21,6 +21,7 @@ from twisted_lb.facts import Announced
 from twisted_lb.likeness import Finding
 from twisted_lb.listeners import CannotListen
 from twisted_lb.live import Report
+from twisted_lb.logs import Logs
 from twisted_lb.tap import Options, Program
 
 
@@ -401,5 +402,40 @@ def test_a_log_that_cannot_be_opened_ends_the_process_with_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
-        tap.open_logs(Log("/nowhere/access.log"))
+        tap.open_logs(Options(), Log("/nowhere/access.log"))
     assert "/nowhere/access.log: cannot be written: No such file" in capsys.readouterr().err
+
+
+def called_by(twistd: Any) -> Options:
+    options = Options()
+    options.parent = twistd
+    return options
+
+
+@pytest.mark.parametrize("written_out", ["", '[log]\naccess = "stdout"\n'])
+def test_a_start_in_the_background_is_refused_where_lines_would_go_to_standard_output(
+    written: Callable[[str], str], capsys: pytest.CaptureFixture[str], written_out: str
+) -> None:
+    """The default is standard output, too."""
+    options = called_by({"nodaemon": 0})
+    name = written(FRONTEND + BACKEND + written_out)
+    options.parseOptions(["-c", name])
+    with pytest.raises(SystemExit) as end:
+        tap.makeService(options)
+    assert end.value.code == 1
+    assert capsys.readouterr().err == (
+        f'{name}: log.access: "stdout", the default, leads nowhere when twistd goes into the '
+        'background: name a file, say "off", or stay in the foreground with twistd -n\n'
+    )
+
+
+@pytest.mark.parametrize("twistd", [{"nodaemon": 1}, {"reactor": "epoll"}, None])
+def test_in_the_foreground_lines_go_to_standard_output(twistd: dict[str, Any] | None) -> None:
+    """Under `twistd -n`, and under `twist`, which knows no background."""
+    options = called_by(twistd)
+    assert isinstance(tap.open_logs(options, Log("stdout")), Logs)
+
+
+def test_in_the_background_lines_go_to_a_file(tmp_path: Path) -> None:
+    options = called_by({"nodaemon": 0})
+    assert isinstance(tap.open_logs(options, Log(str(tmp_path / "access"))), Logs)

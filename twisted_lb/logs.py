@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 
 from .config.locate import Path as Key
@@ -15,7 +14,7 @@ from .config.meaning import Complaint, Meaning
 from .config.named import outputs
 from .config.settings import Frontend, Log
 from .facts import ChannelObserved, Fact
-from .observe import JsonLines, Output, file, open_log
+from .observe import JsonLines, Output, appended, open_log
 
 
 class CannotWrite(Exception):
@@ -59,7 +58,7 @@ class Logs:
     def _output(self, name: str) -> Output:
         """One for all frontends that name this file: lines are whole, whoever writes them."""
         if name not in self._outputs:
-            self._outputs[name] = Output(partial(file, name), name)
+            self._outputs[name] = Output(appended(name), name)
         return self._outputs[name]
 
 

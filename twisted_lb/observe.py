@@ -176,7 +176,12 @@ def open_log(settings: Log) -> Output:
         return Output(lambda: Sink(put=len, close=lambda: None))
     if settings.access == "stdout":
         return Output(partial(standard, 1))
-    return Output(partial(file, settings.access))
+    return Output(appended(settings.access))
+
+
+def appended(path: str) -> Callable[[], Sink]:
+    """Opens a file to append to: the same one again, wherever the process has gone meanwhile."""
+    return partial(file, os.path.abspath(path))
 
 
 def file(path: str) -> Sink:

@@ -7,11 +7,11 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from twisted.application.service import IService
 from twisted.internet import reactor as _reactor
@@ -131,7 +131,7 @@ def makeService(options: Options) -> IService:
     """The balancer for twistd: with its logs, and with signals of its own."""
     settings = options.settings
     raise_descriptors()
-    logs, counters = open_logs(settings.log, settings.frontends), Counters()
+    logs, counters = open_logs(options, settings.log, settings.frontends), Counters()
     with ends_the_process(PluginError):
         balancer = Program(settings, reactor, fanout(logs, counters), options.plugins)
     balancer.counters = counters
@@ -139,12 +139,29 @@ def makeService(options: Options) -> IService:
     return balancer
 
 
-def open_logs(log: Log, frontends: Iterable[Frontend] = ()) -> Logs:
-    """Every file open; one that cannot be is told, and the process ends."""
+def open_logs(options: TwistedOptions, log: Log, frontends: Iterable[Frontend] = ()) -> Logs:
+    """Every file open; one that cannot be is told, and the process ends.
+
+    So it does where standard output is about to go away: whoever reads it would wait for an end
+    that does not come, or nobody would get a line.
+    """
+    if log.access == "stdout" and _goes_away(options.parent or {}):
+        fail(f"{options['config']}: log.access: {GOES_AWAY}")
     try:
         return Logs(log, time.time, frontends)
     except CannotWrite as why:
         fail(str(why))
+
+
+GOES_AWAY: Final = (
+    '"stdout", the default, leads nowhere when twistd goes into the background: name a file, say '
+    '"off", or stay in the foreground with twistd -n'
+)
+
+
+def _goes_away(twistd: Mapping[str, Any]) -> bool:
+    """Whether this program leaves its terminal; others than twistd never do."""
+    return not twistd.get("nodaemon", True)
 
 
 def raise_descriptors() -> None:

@@ -113,7 +113,7 @@ class Program(MultiService):
 def program(options: Options, log_settings: Log) -> Program:
     """The program for twistd: with its access log, and with signals of its own."""
     raise_descriptors()
-    logs, counters = open_logs(log_settings), Counters()
+    logs, counters = open_logs(options, log_settings), Counters()
     note = fanout(logs, counters)
     gate = built(lambda: type(options).build(options.settings, reactor, note))
     running = Program(gate, counters)

@@ -52,7 +52,7 @@ class Options(TwistedOptions):
 
 def makeService(options: Options) -> IService:
     """The token server for twistd: with its access log, and with signals of its own."""
-    logs, counters = open_logs(options.settings.log), Counters()
+    logs, counters = open_logs(options, options.settings.log), Counters()
     note = fanout(logs, counters)
     running = Program(options.settings, options.parts, reactor, time.time, note)
     running.counters = counters
