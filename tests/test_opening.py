@@ -406,10 +406,6 @@ class TestPassThrough:
         assert (refusal.word, refusal.last_words) == ("too-slow", b"")
         assert refusal.word in ENDINGS
 
-    def test_ftp_inside_tls_is_opaque(self) -> None:
-        frontend = Frontend("f", protocol="ftp", group="g", tls=FrontendTls("pass"))
-        assert route(frontend, said=hello(server_names(b"a.example"))).name == "a.example"
-
 
 class TestTermination:
     """TLS that ends here is led by the ClientHello, too, before the handshake begins."""

@@ -279,8 +279,8 @@ class Balancer(MultiService):
         )
 
     def _spoken(self, frontend: Frontend) -> Spoken:
-        """An FTP control channel can be understood only when it is not passed through as TLS."""
-        if frontend.protocol == "ftp" and frontend.tls.mode == "off":
+        """What relays its connections; ftp is never inside TLS (`config.rules_tables`)."""
+        if frontend.protocol == "ftp":
             return Ftp(self._idle, frontend.ftp, choose)
         anothers = self._plugins.protocols.get(frontend.protocol)
         if anothers is not None:

@@ -39,8 +39,9 @@ def tls_is_readable(meaning: Meaning) -> Iterator[Complaint]:
 
 _NOT_FTP: Final = {
     "pass": (
-        'with "pass" an ftp frontend could not read its control connections: use '
-        '`protocol = "opaque"` and a group, or `tls.mode = "off"`'
+        "hides from an ftp frontend what its control connections say, and so where their data "
+        'connections go: write `protocol = "opaque"` instead of "ftp", and a [group] that this '
+        'frontend shares with one for the data ports, by `key = ["source"]` or ["sni"]'
     ),
     "terminate": (
         "data connections of ftp would go in clear: TLS for ftp is not in this version; use "
