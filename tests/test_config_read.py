@@ -106,16 +106,21 @@ def test_an_unknown_table_is_an_unknown_key_of_the_top() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "path"),
+    ("line", "path", "now"),
     [
-        ('tls.mode = "starttls"', "frontend[web].tls.mode"),
-        ('protocol = "http"', "frontend[web].protocol"),
+        ('tls.mode = "starttls"', "frontend[web].tls.mode", 'write "off"'),
+        ('protocol = "http"', "frontend[web].protocol", 'write "opaque"'),
+        (
+            'protocol = "ftp"\nftp.sticky = ["source", "user"]',
+            "frontend[web].ftp.sticky[#2]",
+            "a server is chosen before the user's name is heard; take the word out",
+        ),
     ],
 )
-def test_modes_of_a_later_version_are_said_to_come_later(line: str, path: str) -> None:
+def test_words_of_a_later_version_are_said_to_come_later(line: str, path: str, now: str) -> None:
     messages = wrong(BACKEND + FRONTEND + line)
     assert list(messages) == [path]
-    assert "is not available in this version" in messages[path]
+    assert f"is not available in this version: {now}" in messages[path]
 
 
 @pytest.mark.parametrize("mode", ["starttls", "match"])

@@ -57,17 +57,17 @@ def test_a_whole_number_stays_between_its_bounds(raw: object) -> None:
 
 
 def test_a_near_miss_of_a_choice_is_guessed() -> None:
-    kind = choice("off", "pass", later=["terminate"])
+    kind = choice("off", "pass")
     assert kind.read("pass") == "pass"
     assert refusal(kind, "pas") == 'wants one of "off", "pass"; got "pas", did you mean "pass"?'
     assert refusal(kind, "xyzzy") == 'wants one of "off", "pass"; got "xyzzy"'
     assert refusal(kind, True) == 'wants one of "off", "pass"; got true'
 
 
-def test_a_word_of_a_later_version_is_said_to_be_one() -> None:
-    kind = choice("off", "pass", later=["terminate"])
+def test_a_word_of_a_later_version_is_said_to_be_one_with_what_to_do_until_then() -> None:
+    kind = choice("off", "pass", later={"terminate": 'write "off"'})
     assert refusal(kind, "terminate") == (
-        'wants one of "off", "pass"; "terminate" is not available in this version'
+        'wants one of "off", "pass"; "terminate" is not available in this version: write "off"'
     )
 
 

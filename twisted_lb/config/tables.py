@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
 import attrs
@@ -135,14 +135,31 @@ Kinds = dict[tuple[type, str], v.Value]
 def _kinds(plugins: Plugins) -> Kinds:
     """The kinds of values for the attributes whose annotation does not say enough."""
     return KINDS | {
-        (WrittenFrontend, "protocol"): _names(PROTOCOLS, plugins.protocols, {"http"}),
-        (s.Group, "key"): v.several(_names(KEY_KINDS, plugins.keys, set())),
-        (s.Backend, "balance"): _names(POLICIES, plugins.policies, set()),
+        (WrittenFrontend, "protocol"): _names(PROTOCOLS, plugins.protocols, _NO_HTTP),
+        (s.Group, "key"): v.several(_names(KEY_KINDS, plugins.keys)),
+        (s.Backend, "balance"): _names(POLICIES, plugins.policies),
     }
 
 
-def _names(own: tuple[str, ...], plugins: frozenset[str], later: set[str]) -> v.Value:
-    return v.choice(*own, *sorted(plugins), later=later - plugins)
+def _names(
+    own: tuple[str, ...], plugins: frozenset[str], later: Mapping[str, str] = v.NONE_LATER
+) -> v.Value:
+    return v.choice(
+        *own,
+        *sorted(plugins),
+        later={word: now for word, now in later.items() if word not in plugins},
+    )
+
+
+_NO_HTTP: Final = {"http": 'write "opaque", which hands every connection on as it is'}
+_NO_STARTTLS: Final = {"starttls": 'write "off", with which ftp answers AUTH by 502'}
+_NO_TLS_WITHIN: Final = dict.fromkeys(
+    ("starttls", "match"), 'write "on" for TLS from the first byte, or "off"'
+)
+_NO_USER: Final = {
+    "user": "a server is chosen before the user's name is heard; take the word out, or write "
+    '"source"'
+}
 
 
 _ZERO: Final = u.duration(0.0)
@@ -164,12 +181,12 @@ KINDS: Final[Kinds] = {
     (WrittenRoute, "backend"): v.NAME,
     (WrittenRoute, "sni"): v.several(at.SNI),
     (WrittenRoute, "alpn"): v.several(at.ALPN),
-    (s.FrontendTls, "mode"): v.choice("off", "pass", "terminate", later={"starttls"}),
+    (s.FrontendTls, "mode"): v.choice("off", "pass", "terminate", later=_NO_STARTTLS),
     (s.FrontendTls, "ca"): v.FILE,
     (s.FrontendTls, "alpn"): v.several(at.ALPN),
     (s.ShownCertificate, "file"): v.FILE,
     (s.ShownCertificate, "key"): v.FILE,
-    (s.FtpRules, "sticky"): v.several(v.choice("source", later={"user"})),
+    (s.FtpRules, "sticky"): v.several(v.choice("source", later=_NO_USER)),
     (s.FtpRules, "passive_ports"): at.port_range(1024),
     (s.FtpRules, "server_ports"): v.either(at.port_range(1024), v.word("any")),
     (s.FtpRules, "advertise"): at.ADVERTISE,
@@ -188,7 +205,7 @@ KINDS: Final[Kinds] = {
     (WrittenFrontend, "observe"): v.FILE,
     (WrittenFrontend, "startups"): v.either(STARTUPS, v.word("unlimited")),
     (WrittenFrontend, "user_timeout"): v.either(_DURATION, v.word("kernel")),
-    (s.BackendTls, "mode"): v.choice("off", "on", later={"starttls", "match"}),
+    (s.BackendTls, "mode"): v.choice("off", "on", later=_NO_TLS_WITHIN),
     (s.BackendTls, "ca"): v.FILE,
     (s.BackendTls, "identity"): at.HOST,
     (s.BackendTls, "certificate"): v.FILE,

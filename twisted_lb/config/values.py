@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -73,6 +73,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"did you mean {quote(near[0])}?" if near else ""
 
 
+NONE_LATER: Final[Mapping[str, str]] = {}
+
+
 # -- plain kinds -----------------------------------------------------------------------------------
 
 
@@ -124,8 +127,8 @@ def whole(least: int, most: int, example: int) -> Value:
     return Value(f"a whole number from {least} to {most}", str(example), read, int)
 
 
-def choice(*words: str, later: Iterable[str] = ()) -> Value:
-    """One of some words; `later` are those that a later version will know."""
+def choice(*words: str, later: Mapping[str, str] = NONE_LATER) -> Value:
+    """One of some words; `later` are those that a later version will know → what to do now."""
 
     def read(raw: Any) -> str:
         if isinstance(raw, str) and raw in words:
@@ -133,7 +136,7 @@ def choice(*words: str, later: Iterable[str] = ()) -> Value:
         if not isinstance(raw, str):
             raise Refused
         if raw in later:
-            raise Refused(f"{quote(raw)} is not available in this version")
+            raise Refused(f"{quote(raw)} is not available in this version: {later[raw]}")
         hint = did_you_mean(raw, words)
         raise Refused(f"got {quote(raw)}{', ' + hint if hint else ''}")
 
