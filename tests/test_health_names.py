@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IResolutionReceiver
 from twisted.internet.task import Clock
 
 from twisted_lb.facts import Fact, ServerChanged
-from twisted_lb.health.names import DEADLINE, FLOOR, MOST, Names, address_of
+from twisted_lb.health.names import DEADLINE, FLOOR, MOST, Names, addresses_of
 from twisted_lb.terms import Server
 
 
@@ -61,10 +61,10 @@ def told(site: Site) -> list[tuple[str, str]]:
 
 def test_the_first_answer_is_taken_and_told() -> None:
     site = Site()
-    assert address_of(site.server) is None
+    assert addresses_of(site.server) == ()
     site.dns.answer("10.0.0.1", "10.0.0.2")
     assert site.server.addresses == ("10.0.0.1", "10.0.0.2")
-    assert address_of(site.server) == "10.0.0.1"
+    assert addresses_of(site.server)[0] == "10.0.0.1"
     assert told(site) == [("resolved", "ftp.example: 10.0.0.1, 10.0.0.2, was unknown")]
 
 
@@ -145,7 +145,7 @@ def test_an_address_is_never_looked_up(host: str) -> None:
     site = Site(host)
     site.dns.advance(3600)
     assert site.dns.asked == []
-    assert address_of(site.server) == host
+    assert addresses_of(site.server) == (host,)
 
 
 def test_stopping_leaves_nothing() -> None:

@@ -38,6 +38,63 @@ class TestTcp:
         assert server.verdict() == (False, "connect: no answer in 3 s")
 
 
+class TestANameOfSeveralAddresses:
+    """Channels go to the first address that takes the connection: so do checks."""
+
+    HOSTS = ("192.0.2.1", "2001:db8::1", "192.0.2.3")
+
+    def tried(self, server: Server) -> list[str]:
+        return [host for host, *_ in server.reactor.tcpClients]
+
+    def test_the_first_one_that_answers_is_asked_and_no_other(self) -> None:
+        server = Server(AGENT, hosts=self.HOSTS)
+        server.refuse()
+        server.accept()
+        server.say("up")
+        assert server.verdict() == (True, "agent: up")
+        assert self.tried(server) == ["192.0.2.1", "2001:db8::1"]
+
+    def test_one_that_answers_wrongly_is_the_one_that_channels_reach(self) -> None:
+        server = Server(AGENT, hosts=self.HOSTS)
+        server.accept()
+        server.say("down")
+        assert server.verdict() == (False, "agent: down")
+        assert self.tried(server) == ["192.0.2.1"]
+
+    def test_one_that_is_silent_leaves_the_others_their_time(self) -> None:
+        server = Server(TCP, hosts=self.HOSTS)
+        for _ in range(2):
+            server.ignore()
+        assert server.reactor.seconds() == pytest.approx(2.0)
+        server.accept()
+        assert server.verdict() == (True, "connected")
+
+    def test_the_deadline_is_of_the_whole_check(self) -> None:
+        server = Server(TCP, hosts=self.HOSTS)
+        server.ignore()
+        server.refuse()
+        server.advance(2.1)
+        assert server.verdict() == (False, "connect: no answer in 3 s")
+
+    def test_a_server_that_nobody_answers_for_is_down_and_each_reason_told(self) -> None:
+        server = Server(TCP, hosts=self.HOSTS[:2])
+        server.ignore()
+        server.refuse()
+        assert server.verdict() == (
+            False,
+            "connect: 192.0.2.1: no answer in time; 2001:db8::1: Connection refused",
+        )
+
+    def test_a_second_connection_goes_to_the_same_machine(self) -> None:
+        """FTP's data connection."""
+        server = Server(Check("ftp", timeout=3.0, user="u", data=True), hosts=self.HOSTS)
+        server.refuse()
+        server.accept()
+        for line in ("220 ready", "230 in", "200 OK", "229 Entering (|||4000|)"):
+            server.say(line)
+        assert self.tried(server)[-1] == self.HOSTS[1]
+
+
 class TestProxy:
     def test_a_check_says_that_it_is_one_of_our_own(self) -> None:
         server = Server(TCP, send_proxy="v2")

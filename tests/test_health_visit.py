@@ -10,7 +10,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from twisted_lb.health.visit import CAP, Failed, Visit
-from twisted_lb.terms import Address
 
 from .visits import SERVER, Wire
 
@@ -20,7 +19,7 @@ class Site:
 
     def __init__(self) -> None:
         self.reactor = MemoryReactorClock()
-        self.visit = Visit(self.reactor, Address("192.0.2.1", 21))  # type: ignore[arg-type]
+        self.visit = Visit(self.reactor, 21, "192.0.2.1")  # type: ignore[arg-type]
         self.wire = self.connect(self.visit)
 
     def connect(self, visit: Visit) -> Wire:
@@ -49,7 +48,7 @@ def result(coroutine: Coroutine[Deferred[Any], Any, Any]) -> Any:
 
 def test_an_ipv6_server_is_reached() -> None:
     reactor = MemoryReactorClock()
-    visit = Visit(reactor, Address("2001:db8::1", 21))  # type: ignore[arg-type]
+    visit = Visit(reactor, 21, "2001:db8::1")  # type: ignore[arg-type]
     connecting = Deferred.fromCoroutine(visit.connect())
     assert reactor.tcpClients[0][:2] == ("2001:db8::1", 21)
     connecting.addErrback(lambda failure: None)
@@ -123,5 +122,5 @@ def test_leaving_with_a_farewell_lets_the_server_close_until_the_deadline() -> N
 
 
 def test_leaving_what_was_never_reached_is_nothing() -> None:
-    visit = Visit(MemoryReactorClock(), Address("192.0.2.1", 21))  # type: ignore[arg-type]
+    visit = Visit(MemoryReactorClock(), 21, "192.0.2.1")  # type: ignore[arg-type]
     assert Deferred.fromCoroutine(visit.leave(1.0)).called

@@ -10,7 +10,12 @@ from typing import Any
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, ConnectionLost, ConnectionRefusedError
+from twisted.internet.error import (
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    TimeoutError,
+)
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
@@ -46,12 +51,19 @@ class Wire(StringTransport):
 class Server:
     """Plays the server of one probe."""
 
-    def __init__(self, check: Check, *, password: str = "", **more: Any) -> None:
+    def __init__(
+        self,
+        check: Check,
+        *,
+        password: str = "",
+        hosts: tuple[str, ...] = ("192.0.2.1",),
+        **more: Any,
+    ) -> None:
         self.reactor = MemoryReactorClock()
         self.prober = Prober(self.reactor)  # type: ignore[arg-type]
         target = Target(check, 21, password=password, **more)
         self.outcome: Outcome | None = None
-        self.probe = _started(self.prober(target, "192.0.2.1"))
+        self.probe = _started(self.prober(target, hosts))
         self.probe.addCallback(self._found)
         self.wires: list[Wire] = []
 
@@ -62,7 +74,7 @@ class Server:
 
     def accept(self) -> Wire:
         """Take the probe's newest connection."""
-        factory = self.reactor.tcpClients[len(self.wires)][2]
+        factory = self.reactor.tcpClients[-1][2]
         wire = Wire(self.reactor)
         self.wires.append(wire)
         protocol = factory.buildProtocol(SERVER)
@@ -72,10 +84,15 @@ class Server:
 
     def refuse(self) -> None:
         """Refuse the probe's newest connection."""
-        factory = self.reactor.tcpClients[len(self.wires)][2]
-        factory.clientConnectionFailed(
-            None, Failure(ConnectionRefusedError(111, "Connection refused"))
-        )
+        self._fail(ConnectionRefusedError(111, "Connection refused"))
+
+    def ignore(self) -> None:
+        """Let the time of the probe's newest connection pass."""
+        self.advance(self.reactor.tcpClients[-1][3])
+        self._fail(TimeoutError())
+
+    def _fail(self, why: Exception) -> None:
+        self.reactor.tcpClients[-1][2].clientConnectionFailed(None, Failure(why))
 
     def say(self, text: str, wire: int = 0) -> None:
         """Send lines, each without its end."""

@@ -111,7 +111,7 @@ async def servers() -> AsyncIterator[Servers]:
 
 async def probed(check: Check, port: int, **more: Any) -> Outcome:
     prober = Prober(reactor)  # type: ignore[arg-type]
-    return await prober(Target(check, port, **more), "127.0.0.1")
+    return await prober(Target(check, port, **more), ("127.0.0.1",))
 
 
 async def shaken(port: int, name: str = "front.example", **more: Any) -> Outcome:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
 import pytest
 import pytest_twisted
+from twisted.internet import reactor
+from twisted.internet.address import IPv4Address
+from twisted.internet.interfaces import IHostnameResolver
+from zope.interface import implementer
 
 from tests.loopback.ftp_site import FtpSite, ftp
 from tests.loopback.site import Site, Talk
@@ -201,3 +206,48 @@ async def test_a_server_that_came_up_is_spared_at_first(site: Site) -> None:
         await site.client("in")
     await site.until(lambda: sum(len(host.talks) for host in site.hosts) == 20)
     assert len(site.hosts[1].talks) <= 2
+
+
+@implementer(IHostnameResolver)
+class Dns:
+    """Knows the addresses of every name."""
+
+    def __init__(self, *addresses: str) -> None:
+        self._addresses = addresses
+
+    def resolveHostName(self, receiver: Any, hostName: str, *more: Any, **named: Any) -> Any:
+        receiver.resolutionBegan(None)
+        for address in self._addresses:
+            receiver.addressResolved(IPv4Address("TCP", address, 0))
+        receiver.resolutionComplete()
+
+
+@pytest.fixture
+def several_addresses() -> Iterator[None]:
+    """A name stands for a machine where nobody listens, and for one that is there."""
+    before = reactor.installNameResolver(Dns(OTHER, ONE))
+    yield
+    reactor.installNameResolver(before)
+
+
+class TestANameOfSeveralAddresses:
+    @pytest_twisted.ensureDeferred
+    async def test_is_up_while_any_of_them_takes_channels(
+        self, site: Site, several_addresses: None
+    ) -> None:
+        """Checks asked the first address only: down, while every session would have been served."""
+        check = attrs.evolve(OFTEN, fall=2)  # the first one may come before the name's answer
+        site.start(pool(one_frontend(site.serve(ONE), "front.example"), check=check))
+        await site.until(lambda: len(site.hosts[0].talks) > 3)
+        client, server = await joined(site)
+        server.says(b"welcome")
+        await client.hears(b"welcome")
+        assert all(fact.state != "down" for fact in site.facts if isinstance(fact, ServerChanged))
+        await goes_down(site)
+        [why] = [
+            fact.reason
+            for fact in site.facts
+            if isinstance(fact, ServerChanged) and fact.state == "down"
+        ]
+        refused = "Connection refused"
+        assert why == f"connect: {OTHER}: {refused}; {ONE}: {refused}"

@@ -135,7 +135,7 @@ class Look:
         self, ask: Callable[[Visit], Awaitable[T]], handshake: ClientHandshake | None = None
     ) -> T:
         """One visit within its deadline. Raises Failed with what was being done, and why."""
-        visit = Visit(self._reactor, self._address)
+        visit = Visit(self._reactor, self._address.port, self._address.host)
         seconds = self._sought.live.timeout
         until = self._reactor.seconds() + seconds
         going = Deferred.fromCoroutine(self._go(visit, ask, handshake))

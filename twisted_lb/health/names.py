@@ -41,11 +41,9 @@ def is_literal(host: str) -> bool:
     return True
 
 
-def address_of(server: Server) -> str | None:
-    """The address to dial; None for a name that never had an answer."""
-    if server.addresses:
-        return server.addresses[0]
-    return server.host if is_literal(server.host) else None
+def addresses_of(server: Server) -> tuple[str, ...]:
+    """The addresses to dial, in order; none for a name that never had an answer."""
+    return server.addresses or ((server.host,) if is_literal(server.host) else ())
 
 
 class Names(Rounds):

@@ -6,7 +6,7 @@ does wrong is its reason; what we do wrong is logged with a traceback, and a fai
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -14,7 +14,6 @@ from twisted.logger import Logger
 
 from ..errors import WireError
 from ..reactors import Reactor
-from ..terms import Address
 from ..tls import ClientHandshake, Untrusted
 from ..wire.proxyheader import encode_local
 from .agent import LINE_CAP, parse
@@ -34,9 +33,12 @@ class Prober:
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
 
-    async def __call__(self, target: Target, host: str) -> Outcome:
-        """The outcome of one check of `host`, an address; within the check's timeout."""
-        visit = Visit(self._reactor, Address(host, target.port))
+    async def __call__(self, target: Target, hosts: Sequence[str]) -> Outcome:
+        """The outcome of one check, within its timeout; `hosts` are the addresses of the server.
+
+        As channels do, it asks the first one that takes the connection.
+        """
+        visit = Visit(self._reactor, target.port, *hosts)
         until = self._reactor.seconds() + target.check.timeout
         try:
             outcome = await self._judge(visit, target)
@@ -65,7 +67,7 @@ class Prober:
 
 
 async def _ask(visit: Visit, target: Target) -> Outcome:
-    await visit.connect()
+    await visit.connect(target.check.timeout)
     if target.send_proxy != "off":
         visit.send(encode_local(int(target.send_proxy[1:]), *visit.ends))
     return await PROBES[target.check.type](visit, target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal
 
 import attrs
@@ -42,5 +42,5 @@ class Outcome:
     """agent: what the server says of itself."""
 
 
-Probe = Callable[[Target, str], Coroutine[Deferred[Any], Any, Outcome]]
-"""Asks a target at an address. Never raises but CancelledError."""
+Probe = Callable[[Target, Sequence[str]], Coroutine[Deferred[Any], Any, Outcome]]
+"""Asks a target at the first of its addresses that answers. Never raises but CancelledError."""

@@ -10,7 +10,12 @@ from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionDone
+from twisted.internet.error import (
+    ConnectError,
+    ConnectingCancelledError,
+    ConnectionDone,
+    TimeoutError,
+)
 from twisted.internet.interfaces import IAddress, IHandshakeListener, ITLSTransport
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -38,16 +43,20 @@ class Shortage(Exception):
 
 
 class Visit:
-    """One connection, from connect to close; `stage` names what is being done or waited for."""
+    """One connection, from connect to close; `stage` names what is being done or waited for.
 
-    def __init__(self, reactor: Reactor, target: Address) -> None:
+    `hosts` are the addresses of one name, in the order in which they are tried.
+    """
+
+    def __init__(self, reactor: Reactor, port: int, *hosts: str) -> None:
         self.stage = "connect"
         self.heard = 0
         """Bytes that came so far."""
         self.farewell = b""
         """What to say when leaving; the server then closes."""
         self._reactor = reactor
-        self._target = target
+        self._port = port
+        self._hosts = hosts
         self._line = _Line(self)
         self._standing = False
         self._secured = False
@@ -58,23 +67,43 @@ class Visit:
 
     # -- going there --------------------------------------------------------------------------
 
-    async def connect(self) -> None:
-        """Connect. Raises Failed, Shortage."""
-        endpoint = TCP6ClientEndpoint if ":" in self._target.host else TCP4ClientEndpoint
-        to = endpoint(self._reactor, self._target.host, self._target.port, NEVER)
+    async def connect(self, seconds: float = NEVER) -> None:
+        """Connect to the first host that takes it. Raises Failed, Shortage.
+
+        `seconds` are shared as channels share theirs: a host that does not answer leaves the others
+        their part. The last one has all that is left, and the deadline of the probe ends it.
+        """
+        until = self._reactor.seconds() + seconds
+        reasons: list[str] = []
+        for left in range(len(self._hosts), 0, -1):
+            host = self._hosts[-left]
+            part = (until - self._reactor.seconds()) / left if left > 1 else NEVER
+            try:
+                await self._reach(host, part)
+            except Failed as why:
+                reasons.append(f"{host}: {why}" if len(self._hosts) > 1 else str(why))
+            else:
+                self._hosts = (host,)
+                return
+        raise Failed("; ".join(reasons))
+
+    async def _reach(self, host: str, seconds: float) -> None:
+        endpoint = TCP6ClientEndpoint if ":" in host else TCP4ClientEndpoint
+        to = endpoint(self._reactor, host, self._port, seconds)
         try:
             await to.connect(_Going(self._line))
         except ConnectingCancelledError:
             raise CancelledError() from None
+        except TimeoutError:
+            raise Failed("no answer in time") from None
         except ConnectError as why:
-            if shortage(why):
-                raise Shortage(str(why.args[0] if why.args else why)) from None
-            raise Failed(str(why.args[0] if why.args else why)) from None
+            said = str(why.args[0] if why.args else why)
+            raise (Shortage if shortage(why) else Failed)(said) from None
         self._standing = True
 
     def beside(self, port: int) -> Visit:
         """A second connection to the same host; it ends with this one at the latest."""
-        companion = Visit(self._reactor, Address(self._target.host, port))
+        companion = Visit(self._reactor, port, *self._hosts)
         self._companions.append(companion)
         return companion
 

@@ -22,7 +22,7 @@ from ..facts import Announced, CertificateExpiring, Note, ServerChanged
 from ..terms import Server
 from ..tls import ClientContext
 from .agent import Agent, Words
-from .names import address_of
+from .names import addresses_of
 from .rounds import Rounds
 from .target import Outcome, Probe, Target
 from .thresholds import Judge
@@ -132,11 +132,11 @@ class Watch(Rounds):
         server = chart.subject.server
         if chart.left_alone:
             return chart.judge.check.interval
-        host = address_of(server)
-        if host is None:
-            outcome = Outcome(False, f"name: {server.host} has no address")
+        hosts = addresses_of(server)
+        if hosts:
+            outcome = await self._probe(chart.subject.target, hosts)
         else:
-            outcome = await self._probe(chart.subject.target, host)
+            outcome = Outcome(False, f"name: {server.host} has no address")
         if not chart.left_alone:
             self._learn(chart, outcome)
         return chart.judge.interval()
