@@ -141,13 +141,14 @@ def test_a_listening_address_has_a_host_and_one_port_or_more(
     [
         (21, ""),
         ("21", ""),
-        ("::1:21", ""),
+        ("::1:21", '"::1:21" lacks the brackets of IPv6: "[::1]:21"'),
+        (":21", ""),
         ("*", ""),
         ("localhost:21", '"localhost" is a name: listen on an address, or on "*" for all of them'),
         ("[10.0.0.1]:21", "only an IPv6 address stands in brackets"),
-        ("*:70000", '"*:70000" names ports that do not exist or end before they begin'),
-        ("*:5-4", '"*:5-4" names ports that do not exist or end before they begin'),
-        ("*:0-4", '"*:0-4" names ports that do not exist or end before they begin'),
+        ("*:70000", '"*:70000": ports go from 1 to 65535, and 0 alone is any free one'),
+        ("*:5-4", '"*:5-4" ends before it begins'),
+        ("*:0-4", '"*:0-4": ports go from 1 to 65535, and 0 alone is any free one'),
     ],
 )
 def test_what_cannot_be_listened_on_is_refused(raw: object, why: str) -> None:

@@ -8,7 +8,7 @@ from tests.configs import BACKEND, FRONTEND, FTP, problems, wrong
 from twisted_lb.config.load import load
 from twisted_lb.config.locate import Lines, Path
 from twisted_lb.config.read import Found, spell
-from twisted_lb.config.tables import Plugins
+from twisted_lb.config.tables import Plugins, Table, document_table
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,30 @@ wieght = 5
 @pytest.mark.parametrize(
     ("text", "path", "message"),
     [
-        ("frontend = 5", "frontend", "wants tables, [[frontend]]; got the number 5"),
-        ("group = []", "group", "wants tables, [group.NAME]; got a list"),
+        (
+            "frontend = 5",
+            "frontend",
+            "wants tables, [[frontend]] or { name = ... }; got the number 5",
+        ),
+        ("group = []", "group", "wants tables, [group.NAME] or { backend = ... }; got a list"),
+        (
+            "backend = { name = 'pool' }",
+            "backend",
+            "wants tables, [[backend]] or { name = ..., server = ... }; got a table: its header "
+            "has two brackets",
+        ),
+        (
+            "[[backend]]\nname = 'pool'\ncheck = 'tcp'",
+            "backend[pool].check",
+            'wants a table, [backend.check] or { type = ... }; got "tcp"',
+        ),
         ("limits = 5", "limits", "wants a table, [limits]; got the number 5"),
-        ("backend = [5]", "backend[#1]", "wants a table, [[backend]]; got the number 5"),
-        ("group.g = true", "group.g", "wants a table, [group.NAME]; got true"),
+        (
+            "backend = [5]",
+            "backend[#1]",
+            "wants a table, [[backend]] or { name = ..., server = ... }; got the number 5",
+        ),
+        ("group.g = true", "group.g", "wants a table, [group.NAME] or { backend = ... }; got true"),
         ("[group.g]", "group.g.backend", "is missing: [group.NAME] needs it"),
     ],
 )
@@ -94,6 +113,36 @@ def test_an_unknown_key_is_guessed_or_sent_home(line: str, message: str) -> None
     assert wrong(BACKEND.replace("[{", "[{" + line + ", ") + FRONTEND) == {
         f"backend[pool].server[a].{line.split()[0]}": message
     }
+
+
+def test_what_is_misspelt_is_told_once() -> None:
+    """It is not missing as well, and what follows from its absence is nobody's fault."""
+    assert wrong(BACKEND.replace("server =", "servers =") + FRONTEND) == {
+        "backend[pool].servers": 'is not a key of [[backend]]: did you mean "server"?'
+    }
+    assert wrong(BACKEND + FRONTEND.replace("backend", "bakend") + "server_port = 80\n") == {
+        "frontend[web].bakend": 'is not a key of [[frontend]]: did you mean "backend"?'
+    }
+
+
+def test_a_misspelt_key_beside_the_right_one_takes_nothing_from_it() -> None:
+    assert set(wrong(BACKEND + FRONTEND.replace('"pool"', '"pol"') + 'backnd = "x"')) == {
+        "frontend[web].backend",
+        "frontend[web].backnd",
+    }
+
+
+@pytest.mark.parametrize("table", [*document_table()], ids=lambda table: table.title or "top")
+def test_an_unknown_key_is_told_in_every_table_with_its_line(table: Table) -> None:
+    """And which keys are known there."""
+    head = table.title.replace("NAME", "g").replace("ROLE", "any")
+    parents = {
+        parent for parent in ("frontend", "backend") if head.strip("[").startswith(f"{parent}.")
+    }
+    text = "".join(f"[[{parent}]]\n" for parent in parents) + f"{head}\nxyzzy = 1\n"
+    [found] = [one for one in problems(text) if one.path.endswith("xyzzy")]
+    assert found.line == len(parents) + 2
+    assert found.message.startswith(f"is not a key of {table.title or 'the top'}: ")
 
 
 def test_an_unknown_table_is_an_unknown_key_of_the_top() -> None:

@@ -28,9 +28,9 @@ def test_no_two_frontends_backends_or_servers_have_one_name() -> None:
     text = text.replace("}]", '}, { name = "a", host = "10.0.0.2" }]', 1)
     found = [(problem.path, problem.message) for problem in problems(text)]
     assert found == [
-        ("backend[pool].server[a].name", '"a" is taken by another one'),
-        ("backend[pool].name", '"pool" is taken by another one'),
-        ("frontend[web].name", '"web" is taken by another one'),
+        ("backend[pool].server[a].name", '"a" is the name of no. 1, too: rename one of the two'),
+        ("backend[pool].name", '"pool" is the name of no. 1, too: rename one of the two'),
+        ("frontend[web].name", '"web" is the name of no. 1, too: rename one of the two'),
     ]
 
 
@@ -124,6 +124,12 @@ def test_a_group_names_the_backend_not_its_frontend() -> None:
 )
 def test_an_undefined_name_is_guessed(text: str, path: str, message: str) -> None:
     assert wrong(text) == {path: message}
+
+
+def test_a_backend_whose_name_could_not_be_read_may_be_the_one_that_is_meant() -> None:
+    assert set(wrong(FRONTEND + BACKEND.replace('name = "pool"', ""))) == {"backend[#1].name"}
+    assert set(wrong(FRONTEND + BACKEND.replace("[[backend]]", "[backend]"))) == {"backend"}
+    assert set(wrong("group = 5\n" + BACKEND + FRONTEND.replace("backend", "group"))) == {"group"}
 
 
 def test_a_group_that_could_not_be_read_is_not_missed_as_well() -> None:

@@ -39,9 +39,9 @@ def test_a_bare_number_is_told_to_take_a_unit() -> None:
 @pytest.mark.parametrize(
     ("raw", "why"),
     [
-        ("60", 'got "60"'),
+        ("60", "60 has no unit: add one of d, h, m, s, ms"),
         ("s", 'got "s"'),
-        ("-5s", 'got "-5s"'),
+        ("-5s", '"-5s" is negative'),
         ("5 fortnights", 'there is no unit "fortnights", but d, h, m, s, ms'),
         ("0s", '"0s" is not between 1ms and 3650d'),
         ("9999999999d", '"9999999999d" is not between 1ms and 3650d'),

@@ -56,6 +56,12 @@ def test_a_whole_number_stays_between_its_bounds(raw: object) -> None:
     assert refusal(whole(1, 3, 2), raw).startswith("wants a whole number from 1 to 3, as 2; got ")
 
 
+def test_a_number_in_quotes_is_told_so_beside_a_choice_of_words_too() -> None:
+    kind = either(choice("same"), whole(1, 3, 2))
+    assert refusal(kind, "2").endswith('; got "2": a number stands without quotes')
+    assert refusal(kind, "sane").endswith('; got "sane", did you mean "same"?')
+
+
 def test_a_near_miss_of_a_choice_is_guessed() -> None:
     kind = choice("off", "pass")
     assert kind.read("pass") == "pass"

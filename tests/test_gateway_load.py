@@ -129,7 +129,6 @@ ca = "ca.pem"
 """
     found = wrong(load_proxy, text)
     assert set(found) == {
-        "tls.certificate",
         "tls.certficate",
         "tokens.unbound",
         "tokens.trusted",

@@ -138,7 +138,7 @@ def test_dump_config_prints_what_means_the_same(
     ("content", "why"),
     [
         (None, "cannot be read: No such file or directory"),
-        (b"name = \xff", "is not UTF-8: byte 7 is 0xff"),
+        (b"# 1\n# \xff", "is not UTF-8: there is a byte 0xff; save the file as UTF-8"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_said_in_one_line(
@@ -147,7 +147,30 @@ def test_a_file_that_cannot_be_read_is_said_in_one_line(
     name = tmp_path / "lb.toml"
     if content is not None:
         name.write_bytes(content)
-    assert runs(capsys, "-c", str(name)) == (1, "", f"{name}: {why}\n")
+    line = ":2" if content else ""
+    assert runs(capsys, "-c", str(name)) == (1, "", f"{name}{line}: {why}\n")
+
+
+def test_a_directory_is_no_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = f"{tmp_path}: is a directory: --config wants one TOML file\n"
+    assert runs(capsys, "-c", str(tmp_path)) == (1, "", why)
+
+
+def test_a_file_without_its_option_is_told_the_option() -> None:
+    with pytest.raises(UsageError, match=r"'lb.toml' is too much: .* --config lb.toml"):
+        Options().parseOptions(["lb.toml"])
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_file_from_windows_is_read(mark: bytes, tmp_path: Path) -> None:
+    """With its line ends, and with the mark that its editors write."""
+    name = tmp_path / "lb.toml"
+    name.write_bytes(mark + (FRONTEND + BACKEND).replace("\n", "\r\n").encode())
+    options = Options()
+    options.parseOptions(["-c", str(name)])
+    assert options.settings == load(FRONTEND + BACKEND, "")
 
 
 # -- the program -----------------------------------------------------------------------------------

@@ -59,6 +59,12 @@ class Options(TwistedOptions):
     settings: Settings
     plugins: Added
 
+    def parseArgs(self, *surplus: str) -> None:
+        """Nothing but options: whoever gives the file without one is told so."""
+        if surplus:
+            file = surplus[0]
+            raise UsageError(f"{file!r} is too much: a configuration is given by --config {file}")
+
     def postOptions(self) -> None:
         """Read the configuration; --check and --dump-config end here."""
         if not self["config"]:
@@ -95,14 +101,22 @@ class Options(TwistedOptions):
 def read(path: str, plugins: Added, looks: Iterable[Rule] = ()) -> Settings:
     """The settings of this file; on any error all of them are told and the process ends."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-        return load(text, path, plugins=plugins.names, looks=looks)
+        return load(text_of(path), path, plugins=plugins.names, looks=looks)
+    except ConfigurationError as error:
+        fail(str(error))
+
+
+def text_of(path: str) -> str:
+    """The text of a configuration file; one that has none is told, and the process ends."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")  # editors of Windows write a BOM
+    except IsADirectoryError:
+        fail(f"{path}: is a directory: --config wants one TOML file")
     except OSError as error:
         fail(f"{path}: cannot be read: {error.strerror}")
     except UnicodeDecodeError as error:
-        fail(f"{path}: is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}")
-    except ConfigurationError as error:
-        fail(str(error))
+        line, byte = error.object[: error.start].count(b"\n") + 1, error.object[error.start]
+        fail(f"{path}:{line}: is not UTF-8: there is a byte {byte:#04x}; save the file as UTF-8")
 
 
 def visit_servers(settings: Settings) -> Report:

@@ -133,8 +133,14 @@ _LISTEN: Final = re.compile(
 
 def _listen(raw: Any) -> tuple[Address, ...]:
     """One `host:port` or `host:first-last`; a range becomes one address per port."""
-    match = _LISTEN.fullmatch(raw) if isinstance(raw, str) else None
+    if not isinstance(raw, str):
+        raise Refused
+    match = _LISTEN.fullmatch(raw)
     if match is None:
+        address, _, port = raw.rpartition(":")
+        if port.isdecimal() and is_address(address):
+            bracketed = quote(f"[{address}]:{port}")
+            raise Refused(f"{quote(raw)} lacks the brackets of IPv6: {bracketed}")
         raise Refused
     host = match["host"].strip("[]")
     if host != "*" and not is_address(host):
@@ -142,8 +148,10 @@ def _listen(raw: Any) -> tuple[Address, ...]:
     if (":" in host) != match["host"].startswith("["):
         raise Refused("only an IPv6 address stands in brackets")
     first, last = int(match["first"]), int(match["last"] or match["first"])
-    if not first <= last <= 65535 or (first == 0 and last > 0):
-        raise Refused(f"{quote(raw)} names ports that do not exist or end before they begin")
+    if first > last:
+        raise Refused(f"{quote(raw)} ends before it begins")
+    if last > 65535 or (first == 0 and last > 0):
+        raise Refused(f"{quote(raw)}: ports go from 1 to 65535, and 0 alone is any free one")
     host = host if host == "*" else str(ipaddress.ip_address(host))
     return tuple(Address(host, port) for port in range(first, last + 1))
 

@@ -13,10 +13,11 @@ from typing import Any
 from ..errors import ConfigurationError, Problem
 from .cross import complain, cross
 from .document import settle
-from .locate import line_of_error, locate
+from .locate import locate
 from .meaning import Complaint, Rule
 from .read import Found, read, read_as
 from .settings import Settings
+from .syntax import not_toml
 from .tables import NO_PLUGINS, Plugins, Table
 
 __all__ = ["Plugins", "load", "load_as"]
@@ -61,5 +62,5 @@ def _parse(text: str, file: str) -> dict[str, Any]:
     except RecursionError:
         problem = Problem("", "is nested too deeply")
     except ValueError as error:  # TOMLDecodeError, and what int() says of a thousand digits
-        problem = Problem("", f"is not TOML: {error}", line_of_error(error, text))
+        problem = not_toml(error, text)
     raise ConfigurationError(file, (problem,))

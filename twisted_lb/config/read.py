@@ -16,7 +16,7 @@ from .document import PRESETS, Document
 from .locate import Lines, Path
 from .presets import expand, fill
 from .tables import Field, Nested, Plugins, Table, document_table
-from .values import Refused, Value, describe, did_you_mean, quote
+from .values import Refused, Value, describe, did_you_mean, near, quote
 
 
 @attrs.define
@@ -107,23 +107,30 @@ class _Reader:
     def table(self, table: Table, raw: Any, path: Path) -> Any:
         """One table; `raw` may be anything."""
         if not isinstance(raw, dict):
-            self._found.refuse(path, f"wants a table, {table.title}; got {describe(raw)}")
+            self._found.refuse(path, f"wants a table, {_shape(table)}; got {describe(raw)}")
             raw = None
+        for key in raw or ():
+            if key not in table.keys:
+                self._found.add((*path, key), self._unknown(table, key))
+                self._misspelt(table, key, raw, path)
         values = {
             field.attribute: self._field(table, field, raw, (*path, field.key))
             for field in table.fields
         }
-        for key in raw or ():
-            if key not in table.keys:
-                self._found.add((*path, key), self._unknown(table, key))
         named = "name" in attrs.fields_dict(table.cls) and "name" not in table.keys
         return table.cls(**values | ({"name": path[-1]} if named else {}))
+
+    def _misspelt(self, table: Table, key: str, raw: dict[str, Any], path: Path) -> None:
+        """What this key was meant to be is not missing, and nothing follows from its absence."""
+        for meant in near(key, table.keys):
+            if meant not in raw:
+                self._found.unread.add((*path, meant))
 
     def _field(self, table: Table, field: Field, raw: dict[str, Any] | None, path: Path) -> Any:
         if raw is None:
             return self._stand_in(field)
         if field.key not in raw:
-            if field.default is attrs.NOTHING:
+            if field.default is attrs.NOTHING and path not in self._found.unread:
                 self._found.refuse(path, f"is missing: {table.title or 'the top'} needs it")
             return self._stand_in(field)
         if isinstance(field.kind, Nested):
@@ -153,7 +160,9 @@ class _Reader:
             case "family" if isinstance(raw, dict):
                 self._family_names(nested, raw, path)
                 return {key: self.table(nested.table, raw[key], (*path, key)) for key in raw}
-        self._found.refuse(path, f"wants tables, {nested.table.title}; got {describe(raw)}")
+        single = ": its header has two brackets" if isinstance(raw, dict) else ""
+        wants = f"wants tables, {_shape(nested.table)}"
+        self._found.refuse(path, f"{wants}; got {describe(raw)}{single}")
         return () if nested.shape == "array" else {}
 
     def _family_names(self, nested: Nested, raw: dict[str, Any], path: Path) -> None:
@@ -177,3 +186,12 @@ class _Reader:
         hints = [hint for hint in (did_you_mean(key, table.keys), home) if hint]
         known = f"known here: {', '.join(sorted(table.keys))}"
         return f"is not a key of {table.title or 'the top'}: {'; '.join(hints) or known}"
+
+
+def _shape(table: Table) -> str:
+    """How a table is written: below its header, or on one line with the keys that matter most."""
+    first = table.fields[0].key
+    needed = [field.key for field in table.fields if field.default is attrs.NOTHING]
+    needed = needed or [first] * (first in ("type", "mode"))
+    keys = ", ".join(f"{key} = ..." for key in needed)
+    return f"{table.title} or {{ {keys} }}" if keys else table.title

@@ -39,11 +39,12 @@ class _Named(Protocol):
 
 
 def _twice(path: Path, named: Iterable[_Named]) -> Iterator[Complaint]:
-    seen: set[str] = set()
-    for index, one in enumerate(named):
-        if one.name in seen:
-            yield Complaint((*path, index, "name"), f"{quote(one.name)} is taken by another one")
-        seen.add(one.name)
+    seen: dict[str, int] = {}
+    for number, one in enumerate(named, 1):
+        first = seen.setdefault(one.name, number)
+        if first != number:
+            message = f"{quote(one.name)} is the name of no. {first}, too: rename one of the two"
+            yield Complaint((*path, number - 1, "name"), message)
 
 
 def own_groups_are_new(meaning: Meaning) -> Iterator[Complaint]:
@@ -100,20 +101,25 @@ def names_are_defined(meaning: Meaning) -> Iterator[Complaint]:
     """Every group and backend that is named exists."""
     groups = meaning.document.groups
     backends = {backend.name for backend in meaning.document.backends}
+    unsure: tuple[Path, ...] = (
+        ("backend",),
+        *(("backend", index, "name") for index in range(len(meaning.document.backends))),
+    )
     for path, group in _named(meaning, "group"):
         if group not in groups:
             hint = did_you_mean(group, groups)
             if group in backends:
                 hint = f"a backend has this name: write `backend = {quote(group)}`"
-            yield _undefined((*path, "group"), f"[group.{group}]", hint)
+            yield _undefined((*path, "group"), f"[group.{group}]", hint, ("group",))
     for path, backend in _named(meaning, "backend"):
         if backend not in backends:
             title = f"[[backend]] of name {quote(backend)}"
-            yield _undefined((*path, "backend"), title, did_you_mean(backend, backends))
+            hint = did_you_mean(backend, backends)
+            yield _undefined((*path, "backend"), title, hint, *unsure)
 
 
-def _undefined(path: Path, what: str, hint: str) -> Complaint:
-    return Complaint(path, f"there is no {what}{': ' + hint if hint else ''}")
+def _undefined(path: Path, what: str, hint: str, *because: Path) -> Complaint:
+    return Complaint(path, f"there is no {what}{': ' + hint if hint else ''}", because)
 
 
 def _named(meaning: Meaning, key: str) -> Iterator[tuple[Path, str]]:

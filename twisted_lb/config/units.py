@@ -27,8 +27,10 @@ LONGEST: Final = 3650 * 86400
 
 def _amount(raw: Any, units: _Units) -> Decimal:
     """`60s` or `1h30m`, in the base unit."""
-    if type(raw) in (int, float):
+    if type(raw) in (int, float) or (isinstance(raw, str) and raw.isdecimal()):
         raise Refused(f"{raw} has no unit: add one of {', '.join(units)}")
+    if isinstance(raw, str) and raw.startswith("-"):
+        raise Refused(f"{quote(raw)} is negative")
     if not isinstance(raw, str) or not re.fullmatch(f"(?:{_AMOUNT.pattern}\\s*)+", raw, re.ASCII):
         raise Refused
     parts = _AMOUNT.findall(raw)

@@ -69,8 +69,12 @@ def quote(text: str) -> str:
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean "x"?`, or nothing when nothing is near."""
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f"did you mean {quote(near[0])}?" if near else ""
+    return "".join(f"did you mean {quote(one)}?" for one in near(word, known))
+
+
+def near(word: str, known: Iterable[str]) -> list[str]:
+    """The one of these words that is most like another, or none."""
+    return difflib.get_close_matches(word, list(known), n=1)
 
 
 NONE_LATER: Final[Mapping[str, str]] = {}
@@ -120,6 +124,8 @@ def whole(least: int, most: int, example: int) -> Value:
     """A whole number between two bounds, both included."""
 
     def read(raw: Any) -> int:
+        if isinstance(raw, str) and raw.isdecimal():
+            raise Refused(f"got {quote(raw)}: a number stands without quotes")
         if type(raw) is not int or not least <= raw <= most:
             raise Refused
         return raw
@@ -138,7 +144,7 @@ def choice(*words: str, later: Mapping[str, str] = NONE_LATER) -> Value:
         if raw in later:
             raise Refused(f"{quote(raw)} is not available in this version: {later[raw]}")
         hint = did_you_mean(raw, words)
-        raise Refused(f"got {quote(raw)}{', ' + hint if hint else ''}")
+        raise Refused(f"got {quote(raw)}, {hint}" if hint else "")
 
     listed = ", ".join(map(quote, words))
     return Value(f"one of {listed}" if len(words) > 1 else listed, "", read, str)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from twisted.application.service import MultiService
@@ -26,6 +25,7 @@ from ..tap import (
     open_logs,
     raise_descriptors,
     reactor,
+    text_of,
 )
 from .gate import Gate
 
@@ -58,11 +58,7 @@ class Options(TwistedOptions):
 def read(path: str, load: Callable[[str, str], T]) -> T:
     """The settings of this file; on any error all of them are told and the process ends."""
     try:
-        return load(Path(path).read_text(encoding="utf-8"), path)
-    except OSError as error:
-        fail(f"{path}: cannot be read: {error.strerror}")
-    except UnicodeDecodeError as error:
-        fail(f"{path}: is not UTF-8: byte {error.start} is {error.object[error.start]:#04x}")
+        return load(text_of(path), path)
     except ConfigurationError as error:
         fail(str(error))
 
