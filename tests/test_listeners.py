@@ -17,7 +17,7 @@ from twisted_lb import listeners
 from twisted_lb.config.document import Document, WrittenFrontend
 from twisted_lb.config.meaning import Meaning
 from twisted_lb.config.settings import Frontend, Settings
-from twisted_lb.listeners import CannotListen, foreign, listen, taken
+from twisted_lb.listeners import CannotListen, foreign, listen, taken, unparsed
 from twisted_lb.terms import Address
 
 
@@ -96,6 +96,29 @@ def test_a_port_that_somebody_has_is_told_once_for_its_range() -> None:
         [found] = taken(Settings((frontend,), {}, {}))
     assert found.path == "frontend[in].listen"
     assert found.message == (f"cannot listen on 127.0.0.1:{port} now: Address already in use")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ("tpc:80", "Unknown endpoint type: 'tpc'"),
+        ("tcp:eighty", "invalid literal for int() with base 10: 'eighty'"),
+        ("tcp:80:interfac=::1", "_parseTCP() got an unexpected keyword argument 'interfac'"),
+        ("ssl:443:privateKey=/nowhere.pem", "[Errno 2] No such file or directory: '/nowhere.pem'"),
+    ],
+)
+def test_an_endpoint_that_says_nothing_is_found_before_the_start(endpoint: str, why: str) -> None:
+    frontends = (WrittenFrontend("a"), WrittenFrontend("b", endpoint=endpoint))
+    [found] = unparsed(World(), Meaning.of(Document(frontends)))
+    assert found.path == ("frontend", 1, "endpoint")
+    assert found.message == f'"{endpoint}" is no endpoint: {why}'
+
+
+@pytest.mark.parametrize("endpoint", ["tcp:80", "systemd:domain=INET:index=0"])
+def test_what_only_the_start_can_tell_of_an_endpoint_is_left_to_it(endpoint: str) -> None:
+    """Sockets of systemd are given to the service, and not to the shell of whoever checks."""
+    frontends = (WrittenFrontend("a", endpoint=endpoint),)
+    assert not list(unparsed(World(), Meaning.of(Document(frontends))))
 
 
 # -- endpoint strings ------------------------------------------------------------------------------

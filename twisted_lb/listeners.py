@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from .config.addresses import runs
 from .config.meaning import Complaint, Meaning
 from .config.settings import Frontend, Settings
+from .config.values import quote
 from .errors import Problem
 from .reactors import Reactor
 from .terms import Address
@@ -108,6 +109,24 @@ def foreign(meaning: Meaning) -> Iterator[Complaint]:
             why = _refusal(Address(host, 0))
             if why is not None:
                 yield Complaint((*path, "listen"), f"cannot listen on {host}: {why.strerror}")
+
+
+def unparsed(reactor: Reactor, meaning: Meaning) -> Iterator[Complaint]:
+    """Endpoint strings that say nothing, or name a file that is not there; nothing is listened on.
+
+    What else keeps one from being made, as sockets that systemd has not given to this shell, is the
+    start's to tell.
+    """
+    for path, frontend in meaning.frontends:
+        if not frontend.endpoint:
+            continue
+        try:
+            serverFromString(reactor, frontend.endpoint)
+        except (ValueError, TypeError, OSError) as why:
+            message = f"{quote(frontend.endpoint)} is no endpoint: {why}"
+            yield Complaint((*path, "endpoint"), message)
+        except Exception:
+            pass
 
 
 def taken(settings: Settings) -> Iterator[Problem]:

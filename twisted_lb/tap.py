@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol
@@ -28,7 +29,7 @@ from .config.meaning import Rule
 from .config.settings import Frontend, Log, Settings
 from .contexts import surprises
 from .errors import ConfigurationError
-from .listeners import CannotListen, taken
+from .listeners import CannotListen, taken, unparsed
 from .live import Report, look_live
 from .logs import CannotWrite, Logs
 from .observe import Counters, fanout
@@ -71,8 +72,7 @@ class Options(TwistedOptions):
             raise UsageError("say which configuration to use: twistd lb-proxy --config FILE")
         with ends_the_process(PluginError):
             self.plugins = installed()
-        looks = () if self["dump-config"] else LOOKS if self["check"] else AT_START
-        self.settings = read(self["config"], self.plugins, looks)
+        self.settings = read(self["config"], self.plugins, self._looks())
         if self["dump-config"]:
             print(dump(self.settings), end="")
             sys.exit(0)
@@ -80,6 +80,12 @@ class Options(TwistedOptions):
             self._check()
         if self["live"]:
             raise UsageError("--live goes with --check")
+
+    def _looks(self) -> tuple[Rule, ...]:
+        """What is looked at beside the text: nothing, all of it, or what a start needs."""
+        if self["dump-config"]:
+            return ()
+        return (*LOOKS, partial(unparsed, reactor)) if self["check"] else AT_START
 
     def _check(self) -> NoReturn:
         """Nothing is wrong: tell what is worth telling, and end the process with 0 or 1."""
