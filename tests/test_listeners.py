@@ -103,7 +103,7 @@ def test_a_port_that_somebody_has_is_told_once_for_its_range() -> None:
     [
         ("tpc:80", "Unknown endpoint type: 'tpc'"),
         ("tcp:eighty", "invalid literal for int() with base 10: 'eighty'"),
-        ("tcp:80:interfac=::1", "_parseTCP() got an unexpected keyword argument 'interfac'"),
+        ("tcp:80:interfac=all", "unexpected keyword argument 'interfac'"),
         ("ssl:443:privateKey=/nowhere.pem", "[Errno 2] No such file or directory: '/nowhere.pem'"),
     ],
 )
@@ -111,7 +111,8 @@ def test_an_endpoint_that_says_nothing_is_found_before_the_start(endpoint: str, 
     frontends = (WrittenFrontend("a"), WrittenFrontend("b", endpoint=endpoint))
     [found] = unparsed(World(), Meaning.of(Document(frontends)))
     assert found.path == ("frontend", 1, "endpoint")
-    assert found.message == f'"{endpoint}" is no endpoint: {why}'
+    assert found.message.startswith(f'"{endpoint}" is no endpoint: ')
+    assert why in found.message
 
 
 @pytest.mark.parametrize("endpoint", ["tcp:80", "systemd:domain=INET:index=0"])
