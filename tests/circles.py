@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from tests.fakes import Listening, Wire, World
 from twisted_lb.claims import Claims, Seat
 from twisted_lb.config.settings import Group, RoleRule
+from twisted_lb.ends import End
 from twisted_lb.facts import AttackSeen, Fact
 from twisted_lb.meet import Circle
 from twisted_lb.ports import PortRange
@@ -44,6 +45,7 @@ class Round:
         maxconn: int | None = None,
         header: Callable[[Seat], bytes] = lambda seat: b"",
         group: Group = GROUP,
+        strict: bool = False,
     ) -> None:
         self.world = World()
         self.facts: list[Fact] = []
@@ -60,6 +62,7 @@ class Round:
             Side.CLIENT: PortRange(span, Random(1).randrange, World.listenTCP),
             Side.SERVER: PortRange(None, Random(1).randrange, World.listenTCP),
         }
+        self.tls = Shaking()
         ends = {side: wire.end for side, wire in self.control.items()}
         self.circle = Circle(
             self.world,
@@ -72,6 +75,8 @@ class Round:
             TIMEOUT,
             STALL,
             header,
+            self.tls,
+            strict,
         )
 
     def _stranger(self, peer: Address) -> None:
@@ -107,6 +112,19 @@ class Round:
         return len(self.seat.session.channels) - 1
 
 
+class Shaking:
+    """TLS handshakes that end when the test says so: `asked` has them, in order."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Side, End, bool]] = []
+        self.done: list[Deferred[None]] = []
+
+    async def __call__(self, side: Side, end: End, data: bool) -> None:
+        self.asked.append((side, end, data))
+        self.done.append(Deferred())
+        await self.done[-1]
+
+
 class Heard:
     """Told of data channels: writes it down."""
 
@@ -118,6 +136,9 @@ class Heard:
 
     def connected(self, data: int, side: Side) -> None:
         self.log.append(("connected", side.value))
+
+    def secured(self, data: int, side: Side) -> None:
+        self.log.append(("secured", side.value))
 
     def failed(self, data: int, side: Side, word: str) -> None:
         self.log.append(("failed", side.value, word))

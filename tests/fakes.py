@@ -145,6 +145,8 @@ class Listening:
     def __init__(self, world: World, host: str, port: int, factory: Any, backlog: int) -> None:
         self.host, self.port, self.factory, self.backlog = host, port, factory, backlog
         self._world = world
+        self.accepts = True
+        self.single = False
 
     @property
     def open(self) -> bool:
@@ -152,6 +154,7 @@ class Listening:
 
     def comes(self, peer: str, from_port: int = 50_000) -> Wire | None:
         """Somebody connects; None when turned away."""
+        assert self.accepts, "this one waits in the kernel's queue"
         protocol = self.factory.buildProtocol(tcp(peer, from_port))
         if protocol is None:
             return None
@@ -164,6 +167,15 @@ class Listening:
 
     def stopListening(self) -> None:
         self._world.listeners.remove(self)
+
+    def one_by_one(self) -> None:
+        self.single = True
+
+    def stopReading(self) -> None:
+        self.accepts = False
+
+    def startReading(self) -> None:
+        self.accepts = True
 
 
 class World(MemoryReactorClock):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.script import play
-from twisted_lb.config.settings import FtpRules
+from twisted_lb.config.settings import BackendTls, FrontendTls, FtpRules, FtpTls
 from twisted_lb.protocols.ftp.circumstances import Circumstances, ServerMemory
 from twisted_lb.protocols.ftp.control import FtpControl
 from twisted_lb.terms import Address
@@ -20,16 +20,24 @@ SERVER = {4: ("198.51.100.1", "198.51.100.254"), 6: ("2001:db8:5::1", "2001:db8:
 
 
 def circumstances(
-    client: int = 4, server: int = 4, memory: ServerMemory | None = None, **rules: Any
+    client: int = 4,
+    server: int = 4,
+    memory: ServerMemory | None = None,
+    tls: FrontendTls | None = None,
+    server_tls: BackendTls | None = None,
+    data_tls: FtpTls | None = None,
+    **rules: Any,
 ) -> Circumstances:
-    """Between a client and a server of these families."""
+    """Between a client and a server of these families, protected like that."""
     return Circumstances(
         client=Address(CLIENT[client][0], 50_000),
         client_local=Address(CLIENT[client][1], 21),
         server=Address(SERVER[server][0], 21),
         server_local=Address(SERVER[server][1], 60_000),
-        rules=FtpRules(**rules),
+        rules=FtpRules(tls=data_tls or FtpTls(), **rules),
         memory=memory or ServerMemory(),
+        tls=tls or FrontendTls(),
+        server_tls=server_tls or BackendTls(),
         session="s1",
         server_name="pool/a",
         frontend="ftp",

@@ -15,10 +15,12 @@ stand for bytes, `\\r\\n` for a line end within; `C~` and `S~` are bytes that ar
 
 events    C: line    S: line    C~ bytes    S~ bytes    closed client    at 12.5
           listening N side host:port    connected N side    failed N side word
+          secured side    secured side N
           transferred N ending from-client from-server    alarm name    end word
 actions   C: line    S: line    listen N side    dial N side host:port    release N    abort N
           alarm name seconds|off    close side    synch side    finish word
           tell attack kind    tell transfer USER VERB PATH bytes ending reply
+          tls side    tls side N    listen and dial end with `private` where TLS is to follow
           wait N side seconds|on    these only matter to a script that has one of them
 """
 
@@ -41,6 +43,7 @@ from twisted_lb.protocols.actions import (
     Send,
     SetAlarm,
     Side,
+    StartTls,
     Synch,
     Tell,
     Wait,
@@ -114,6 +117,9 @@ _EVENTS: dict[str, Callable[..., Actions]] = {
         int(data), Side(side), _address(where), now
     ),
     "connected": lambda m, data, side, now: m.connected(int(data), Side(side), now),
+    "secured": lambda m, side, *rest: m.secured(
+        Side(side), int(rest[0]) if len(rest) == 2 else None, rest[-1]
+    ),
     "failed": lambda m, data, side, word, now: m.failed(int(data), Side(side), word, now),
     "transferred": lambda m, data, ending, up, down, now: m.transferred(
         int(data), ending, int(up), int(down), now
@@ -134,12 +140,6 @@ def rendered(action: Action) -> Iterable[str]:
             name = "C" if to is Side.CLIENT else "S"
             lines = data[:-2].split(b"\r\n")
             return [f"{name}: {_escaped(line)}".strip() for line in lines]
-        case Listen(data, side):
-            return [f"listen {data} {side.value}"]
-        case Wait(data, side, seconds):
-            return [f"wait {data} {side.value} {_seconds(seconds, 'on')}"]
-        case Dial(data, side, address):
-            return [f"dial {data} {side.value} {address}"]
         case Release(data) | Abort(data):
             return [f"{type(action).__name__.lower()} {data}"]
         case SetAlarm(name, seconds):
@@ -150,7 +150,20 @@ def rendered(action: Action) -> Iterable[str]:
             return [f"finish {word}"]
         case Tell(fact):
             return [f"tell {_fact(fact)}"]
-    raise AssertionError(f"no such action: {action!r}")
+        case _:
+            return [_of_a_leg(action)]
+
+
+def _of_a_leg(action: Listen | Wait | Dial | StartTls) -> str:
+    match action:
+        case Listen(data, side, private):
+            return f"listen {data} {side.value}{' private' * private}"
+        case Wait(data, side, seconds):
+            return f"wait {data} {side.value} {_seconds(seconds, 'on')}"
+        case Dial(data, side, address, private):
+            return f"dial {data} {side.value} {address}{' private' * private}"
+        case StartTls(side, data):
+            return f"tls {side.value}" + ("" if data is None else f" {data}")
 
 
 def _seconds(seconds: float | None, none: str) -> str:

@@ -46,7 +46,7 @@ from twisted_lb.config.tables import document_table
         (
             BACKEND + FRONTEND + 'tls = { mode = "pass", strict_sni = true }',
             "frontend[web].tls.strict_sni",
-            'is read only with `mode = "terminate"`',
+            'is read only with `mode = "terminate"` or "starttls"',
         ),
         (
             BACKEND
@@ -58,7 +58,7 @@ from twisted_lb.config.tables import document_table
         (
             BACKEND + 'tls.identity = "lb.example.com"' + FRONTEND,
             "backend[pool].tls.identity",
-            'is read only with `mode = "on"`',
+            'is read only with a `mode` that is not "off"',
         ),
         (
             BACKEND + 'check.name = "lb.example.com"' + FRONTEND,

@@ -157,7 +157,6 @@ def test_an_unknown_table_is_an_unknown_key_of_the_top() -> None:
 @pytest.mark.parametrize(
     ("line", "path", "now"),
     [
-        ('tls.mode = "starttls"', "frontend[web].tls.mode", 'write "off"'),
         ('protocol = "http"', "frontend[web].protocol", 'write "opaque"'),
         (
             'protocol = "ftp"\nftp.sticky = ["source", "user"]',
@@ -170,12 +169,6 @@ def test_words_of_a_later_version_are_said_to_come_later(line: str, path: str, n
     messages = wrong(BACKEND + FRONTEND + line)
     assert list(messages) == [path]
     assert f"is not available in this version: {now}" in messages[path]
-
-
-@pytest.mark.parametrize("mode", ["starttls", "match"])
-def test_tls_of_a_later_version_is_said_to_come_later(mode: str) -> None:
-    messages = wrong(BACKEND + f'tls.mode = "{mode}"' + FRONTEND)
-    assert "is not available in this version" in messages["backend[pool].tls.mode"]
 
 
 def test_names_of_groups_and_roles_are_checked() -> None:

@@ -1,8 +1,5 @@
 """Frontends and backends that contradict themselves are told so."""
 
-import re
-from pathlib import Path
-
 import pytest
 
 from tests.configs import BACKEND, FRONTEND, FTP, GROUPED, wrong
@@ -30,54 +27,6 @@ def test_a_frontend_listens_in_one_way(written: str, path: str, message: str) ->
 def test_an_endpoint_is_enough() -> None:
     text = BACKEND + "check.port = 80" + FRONTEND.replace("listen = ", "endpoint = ")
     assert load(text, "f").frontends[0].endpoint == "*:80"
-
-
-def test_ftp_cannot_be_read_through_tls() -> None:
-    messages = wrong(BACKEND + FTP + PASS)
-    assert list(messages) == ["frontend[ftp].tls.mode"]
-    assert (
-        'write `protocol = "opaque"` instead of "ftp", and a [group] that this frontend shares '
-        'with one for the data ports, by `key = ["source"]` or ["sni"]'
-    ) in messages["frontend[ftp].tls.mode"]
-
-
-def test_what_is_told_to_be_written_for_ftps_that_passes_through_can_be_written() -> None:
-    decision = Path(__file__).parents[1] / "docs/decisions/ftps-pass-through.md"
-    (written,) = re.findall(r"(?ms)^```toml\n(.*?)^```", decision.read_text())
-    assert {front.name for front in load(written, "f").frontends} == {"ftps", "ftps-data"}
-
-
-def test_routes_need_a_client_hello() -> None:
-    text = BACKEND + FRONTEND + 'route = [{ sni = "a.example.com", backend = "pool" }]'
-    assert wrong(text) == {
-        "frontend[web].route": "looks at the ClientHello: it needs `tls.mode = "
-        '"pass"` or "terminate"'
-    }
-
-
-def test_ftp_is_not_spoken_with_clients_half_in_tls() -> None:
-    tls = 'tls = { mode = "terminate", certificate = { file = "a.pem" } }\n'
-    messages = wrong(BACKEND + FTP + tls.replace("{ file", "[{ file").replace('" } }', '" }] }'))
-    assert list(messages) == ["frontend[ftp].tls.mode"]
-    assert "would go in clear" in messages["frontend[ftp].tls.mode"]
-
-
-def test_tls_that_ends_here_needs_a_certificate() -> None:
-    assert wrong(BACKEND + FRONTEND + 'tls.mode = "terminate"') == {
-        "frontend[web].tls.certificate": "is missing: what is shown to clients, as "
-        '{ file = "cert.pem" }'
-    }
-
-
-@pytest.mark.parametrize("clients", ["optional", "required"])
-def test_client_certificates_that_are_to_be_trusted_need_authorities(clients: str) -> None:
-    ends = (
-        f'tls = {{ mode = "terminate", certificate = [{{ file = "a.pem" }}], clients = "{clients}"'
-    )
-    assert wrong(BACKEND + FRONTEND + ends + " }") == {
-        "frontend[web].tls.ca": f'is missing: with `clients = "{clients}"`, whose are trusted?'
-    }
-    assert wrong(BACKEND + FRONTEND + ends + ', ca = "ca.pem" }') == {}
 
 
 @pytest.mark.parametrize(
@@ -188,18 +137,6 @@ def test_with_a_group_the_idle_time_is_the_group_s() -> None:
 def test_a_check_has_what_its_type_needs(check: str, key: str, message: str) -> None:
     text = BACKEND + f"check = {{ {check} }}" + FRONTEND
     assert wrong(text) == {f"backend[pool].check.{key}": message}
-
-
-def test_a_private_key_comes_with_its_certificate() -> None:
-    text = BACKEND + 'tls = { mode = "on", key = "key.pem" }' + FRONTEND
-    assert wrong(text) == {"backend[pool].tls.certificate": "is missing: whose key is in `key`?"}
-
-
-def test_ftp_is_not_spoken_with_servers_half_in_tls() -> None:
-    assert wrong(BACKEND + 'tls.mode = "on"' + FTP) == {
-        "frontend[ftp].backend": 'backend "pool" has `tls.mode = "on"`, and data connections of '
-        "ftp would go in clear: TLS for ftp is not in this version"
-    }
 
 
 def test_a_tls_check_asks_for_the_name_that_channels_ask_for() -> None:

@@ -40,6 +40,7 @@ def test_every_table_has_its_header() -> None:
         "[frontend.ftp]",
         "[frontend.ftp.features]",
         "[frontend.ftp.failed_logins]",
+        "[frontend.ftp.tls]",
         "[frontend.timeout]",
         "[[frontend.route]]",
         "[group.NAME]",
@@ -135,4 +136,4 @@ def test_a_walk_meets_every_table_with_its_path() -> None:
     assert met["group", "g", "role", "any"] is s.RoleRule
     assert met["backend", 0, "server", 0] is s.ServerRule
     assert met["limits",] is s.Limits
-    assert len(met) == 22
+    assert len(met) == 23

@@ -11,6 +11,7 @@ from tests.circles import CLIENT, SERVER, Round
 from tests.conftest import Errors
 from tests.fakes import Wire
 from twisted_lb.converse import Converse
+from twisted_lb.errors import Ended
 from twisted_lb.facts import AttackSeen
 from twisted_lb.protocols.actions import (
     Abort,
@@ -23,6 +24,7 @@ from twisted_lb.protocols.actions import (
     Send,
     SetAlarm,
     Side,
+    StartTls,
     Tell,
 )
 from twisted_lb.relay import FLUSH_TIMEOUT
@@ -476,5 +478,86 @@ def test_a_machine_that_raises_when_a_transfer_ends_after_all_is_over_does_no_ha
     for leg in (client, server):
         leg.goes(clean=False)
     assert (talk.finished, talk.ended) == (["done"], 1)
+    assert len(clean_reactor.seen) == 1
+    clean_reactor.seen.clear()
+
+
+# -- TLS -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_nobody_hears_an_end_that_is_being_secured(side: Side) -> None:
+    """Attacks 1, 2: what comes meanwhile is for the handshake."""
+    talk = talked()
+    wire = talk.client if side is C else talk.server
+    talk.does(Send(side, b"234 go\r\n"), StartTls(side))
+    assert wire.heard == b"234 go\r\n"
+    [(secured, end, data)] = talk.round.tls.asked
+    assert (secured, end, data) == (side, wire.end, False)
+    told = len(talk.machine.log)
+    wire.says(b"hello")
+    assert wire.end.held == b"hello"
+    assert len(talk.machine.log) == told
+    wire.end.consume(5)
+    talk.round.tls.done[0].callback(None)
+    assert talk.machine.log[-1] == ("secured", side, None)
+    wire.says(b"USER joe\r\n")
+    assert talk.machine.log[-1] == ("received", side, b"USER joe\r\n")
+
+
+def test_an_end_that_cannot_be_secured_ends_the_conversation() -> None:
+    talk = talked()
+    talk.machine.on("end", Finish("tls-failed"))
+    talk.does(StartTls(C))
+    talk.round.tls.done[0].errback(Ended("tls-failed"))
+    assert ("end", "tls-failed") in talk.machine.log
+    assert talk.finished == ["tls-failed"]
+    talk.client.goes()
+    talk.server.goes()
+    assert talk.ended == 1
+
+
+def test_a_client_that_leaves_while_it_is_secured_has_left() -> None:
+    talk = talked()
+    talk.machine.on("end", Finish("client-left"))
+    talk.does(StartTls(C))
+    talk.client.goes()
+    talk.round.tls.done[0].errback(Ended("client-left"))
+    assert talk.finished == ["client-left"]
+    talk.server.goes()
+    assert talk.ended == 1
+
+
+def test_a_conversation_may_end_while_an_end_is_secured() -> None:
+    talk = talked()
+    talk.does(StartTls(S))
+    talk.does(Finish("killed"))
+    assert talk.client.endings == talk.server.endings == ["close"]
+    talk.client.goes()
+    talk.server.goes()
+    assert talk.ended == 1
+
+
+def test_back_pressure_begins_anew_with_tls() -> None:
+    """A server that does not read stops the client; secured, it is asked again."""
+    talk = talked()
+    producer = talk.server.transport.producer
+    assert producer is not None
+    producer.pauseProducing()
+    assert talk.client.transport.producerState == "paused"
+    talk.machine.on("end", Finish("tls-failed"))
+    talk.converse._obey(lambda now: [StartTls(S)])
+    assert talk.client.transport.producerState == "producing"
+    assert talk.server.transport.producer is None
+    talk.round.tls.done[0].callback(None)
+    assert talk.server.transport.producer is not None
+    talk.converse.stop("killed")
+
+
+def test_our_own_fault_while_securing_ends_the_conversation(clean_reactor: Errors) -> None:
+    talk = talked()
+    talk.does(StartTls(C))
+    talk.round.tls.done[0].errback(ZeroDivisionError())
+    assert talk.finished == ["internal-error"]
     assert len(clean_reactor.seen) == 1
     clean_reactor.seen.clear()

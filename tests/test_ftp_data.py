@@ -16,10 +16,17 @@ from twisted_lb.protocols.ftp.data import (
     Leg,
     Stand,
     Transfer,
-    dialled,
 )
 from twisted_lb.protocols.ftp.outbox import Outbox
 from twisted_lb.terms import Address
+
+
+def away(target: Address) -> Leg:
+    """A leg to be dialled."""
+    leg = Leg()
+    leg.dial(target)
+    return leg
+
 
 # -- when a leg is dialled ---------------------------------------------------------------------
 
@@ -71,7 +78,7 @@ def test_a_joined_channel_that_a_refused_transfer_left_serves_the_next() -> None
 
 
 def test_a_leg_is_dialled_once() -> None:
-    channel = DataChannel(1, server=dialled(Address("198.51.100.1", 1025)))
+    channel = DataChannel(1, server=away(Address("198.51.100.1", 1025)))
     channel.client.stand = Stand.STANDS
     assert [each.side for each in channel.due()] == [Side.SERVER]
     assert list(channel.due()) == []
@@ -387,9 +394,9 @@ def test_dropping_a_channel_that_is_gone_asks_for_nothing() -> None:
 
 def test_what_may_be_lost_is_undecided() -> None:
     """T5."""
-    away = Address("198.51.100.1", 1025)
+    there = Address("198.51.100.1", 1025)
     assert DataChannel(1).undecided
-    assert not DataChannel(1, server=dialled(away)).undecided
+    assert not DataChannel(1, server=away(there)).undecided
     assert not DataChannel(1, failed="too-slow").undecided
     both = DataChannel(1, client=Leg(stand=Stand.STANDS), server=Leg(stand=Stand.STANDS))
     assert both.joined
@@ -415,7 +422,7 @@ def test_a_finished_transfer_wants_no_leg() -> None:
     """A client that listens is not dialled for a transfer that is over."""
     transfer = Transfer("joe", "RETR", "a", 0.0, started=True, reply=550)
     channel = DataChannel(
-        1, dialled(Address("192.0.2.9", 5000)), dialled(Address("198.51.100.1", 1)), transfer
+        1, away(Address("192.0.2.9", 5000)), away(Address("198.51.100.1", 1)), transfer
     )
     assert list(channel.due()) == []
 

@@ -641,3 +641,28 @@ def test_a_server_that_lets_go_in_the_middle_of_a_reply() -> None:
                              -> finish server-closed
         """,
     )
+
+
+@pytest.mark.parametrize(
+    ("verb", "ending", "said"),
+    [
+        ("STOR a", "client-left", "426 Connection closed; transfer aborted."),
+        ("STOR a", "done", "226 done"),
+        ("RETR a", "client-left", "226 done"),
+    ],
+)
+def test_a_part_of_an_upload_is_never_told_as_the_whole(verb: str, ending: str, said: str) -> None:
+    """T4, T68: some servers take a reset for an end."""
+    machine = passive()
+    play(
+        machine,
+        f"""
+        C: {verb}               -> S: {verb}
+        connected 1 client      -> dial 1 server 198.51.100.1:1025
+        connected 1 server
+        S: 150 ok               -> C: 150 ok
+        transferred 1 {ending} 9 0
+        S: 226 done             -> C: {said}
+                                -> tell transfer joe {verb} 9 {ending} 226
+        """,
+    )

@@ -13,6 +13,7 @@ from tests.conftest import Errors
 from tests.fakes import Wire
 from twisted_lb.claims import Seat
 from twisted_lb.config.settings import Group, RoleRule
+from twisted_lb.errors import Ended
 from twisted_lb.facts import AttackSeen
 from twisted_lb.meet import Meeting
 from twisted_lb.protocols.actions import Side
@@ -134,7 +135,7 @@ def test_a_leg_that_closed_in_order_before_the_other_one_stands_has_said_all(fir
     other = data.opens(first.other, "dial")
     data.round.world.advance(0)
     assert other.heard == b"all of it"
-    assert other.endings == ["close"]
+    assert other.endings == ["finish"]
     other.goes(clean=True)
     assert data.log[-1][:2] == ("transferred", "done")
     data.nothing_left()
@@ -358,6 +359,111 @@ def test_both_legs_must_stand_for_bytes_to_flow() -> None:
     client.says(b"early")
     assert not data.meeting.joined
     assert client.transport.producerState == "producing"
+
+
+# -- secured ---------------------------------------------------------------------------------------
+
+
+def private(strict: bool = False) -> tuple[Data, Wire, Wire]:
+    """A channel whose legs are both to be secured, and stand."""
+    data = Data(Round(strict=strict))
+    data.meeting.listen(Side.CLIENT, private=True)
+    client = data.round.listener.comes(CLIENT)
+    assert client is not None
+    data.meeting.dial(Side.SERVER, Address(SERVER, 1025), private=True)
+    return data, client, data.round.world.dialled[-1].answers()
+
+
+def test_private_legs_are_joined_when_both_are_secured() -> None:
+    """T63."""
+    data, client, server = private()
+    tls = data.round.tls
+    assert not data.meeting.joined
+    data.meeting.secure(Side.SERVER)
+    data.meeting.secure(Side.CLIENT)
+    assert tls.asked == [(Side.SERVER, server.end, True), (Side.CLIENT, client.end, True)]
+    tls.done[1].callback(None)
+    assert not data.meeting.joined
+    tls.done[0].callback(None)
+    assert data.meeting.joined
+    assert data.log[-2:] == [("secured", "client"), ("secured", "server")]
+    client.says(b"up")
+    assert server.heard == b"up"
+    data.meeting.abort()
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_a_leg_that_cannot_be_secured_is_told(side: Side) -> None:
+    data, client, server = private()
+    data.meeting.secure(side)
+    data.round.tls.done[0].errback(Ended("tls-failed"))
+    assert data.log[-1] == ("failed", side.value, "tls-failed")
+    data.meeting.abort()
+    assert client.endings == server.endings == ["abort"]
+    data.nothing_left()
+
+
+def test_a_leg_that_closes_before_it_is_secured_has_failed() -> None:
+    """In the clear that would be an empty file."""
+    data, client, _ = private()
+    client.shuts()
+    client.goes()
+    assert data.log[-1] == ("failed", "client", "client-left")
+    data.meeting.abort()
+
+
+def test_a_stranger_makes_place_for_the_client_behind_him() -> None:
+    """Attack 6: he came first, and from the client's address."""
+    data, stranger, _ = private(strict=True)
+    data.meeting.secure(Side.CLIENT)
+    data.round.tls.done[0].errback(Ended("tls-failed"))
+    assert stranger.endings == ["abort"]
+    client = data.round.listener.comes(CLIENT)
+    assert client is not None
+    assert data.round.tls.asked[1] == (Side.CLIENT, client.end, True)
+    data.round.tls.done[1].callback(None)
+    assert data.log[-1] == ("secured", "client")
+    assert data.round.world.listeners == []
+    data.meeting.release()
+    assert client.endings == ["abort"]
+    data.nothing_left()
+
+
+def test_a_stranger_that_leaves_is_missed_by_nobody() -> None:
+    data, stranger, _ = private(strict=True)
+    stranger.shuts()
+    stranger.goes()
+    assert data.log[-1] == ("connected", "server")
+    data.meeting.release()
+    data.nothing_left()
+
+
+def test_nobody_comes_behind_a_stranger() -> None:
+    data, _, _ = private(strict=True)
+    data.meeting.secure(Side.CLIENT)
+    data.round.tls.done[0].errback(Ended("tls-failed"))
+    data.round.world.advance(TIMEOUT)
+    assert data.log[-1] == ("failed", "client", "too-slow")
+    data.meeting.abort()
+    data.nothing_left()
+
+
+def test_a_server_that_is_no_server_of_tls_has_nobody_behind_it() -> None:
+    data, _, _ = private(strict=True)
+    data.meeting.secure(Side.SERVER)
+    data.round.tls.done[0].errback(Ended("tls-failed"))
+    assert data.log[-1] == ("failed", "server", "tls-failed")
+    data.meeting.abort()
+    data.nothing_left()
+
+
+def test_a_handshake_under_way_is_given_up_with_its_channel() -> None:
+    data, client, server = private()
+    data.meeting.secure(Side.CLIENT)
+    data.meeting.release()
+    assert client.endings == server.endings == ["abort"]
+    assert data.log[-1][0] == "connected"
+    data.nothing_left()
 
 
 # -- idle and stalled ------------------------------------------------------------------------------

@@ -28,12 +28,13 @@ class Announced:
         peer: str = CLIENT,
         host: str = OURS,
         front: Front | None = None,
+        several: bool = False,
     ) -> None:
         self.world = world or World()
         self.ports = ports or PortRange((40_000, 40_009), Random(1).randrange, World.listenTCP)
         self.strangers: list[Address] = []
         self.result: list[object] = []
-        self.listener = DataListener(self.ports, peer, self.strangers.append, front)
+        self.listener = DataListener(self.ports, peer, self.strangers.append, front, several)
         self.listener.come.addCallbacks(
             self.result.append, lambda failure: self.result.append(failure.value)
         )
@@ -360,3 +361,54 @@ def test_at_the_deadline_those_who_were_not_introduced_yet_are_reset() -> None:
     announced.world.advance(30.0)
     assert wire.endings == ["abort"]
     assert not announced.port.open
+
+
+# -- several, of whom one is the one ---------------------------------------------------------------
+
+
+def test_who_comes_later_waits_until_the_first_is_known_for_a_stranger() -> None:
+    """Attack 6: they are from one address."""
+    announced = Announced(several=True)
+    assert announced.port.single
+    first = announced.port.comes(CLIENT)
+    assert first is not None
+    assert announced.result == [first.end]
+    assert announced.port.open and not announced.port.accepts
+    later: list[End] = []
+    announced.listener.again().addCallback(later.append)
+    assert announced.port.accepts
+    second = announced.port.comes(CLIENT)
+    assert second is not None
+    assert later == [second.end]
+    announced.listener.close()
+    assert not announced.port.open
+    assert not announced.world.getDelayedCalls()
+
+
+def test_nobody_else_comes_in_time() -> None:
+    announced = Announced(several=True)
+    announced.port.comes(CLIENT)
+    late: list[object] = []
+    announced.listener.again().addErrback(lambda failure: late.append(failure.value.word))
+    announced.world.advance(30.0)
+    assert late == ["too-slow"]
+    assert announced.world.listeners == []
+
+
+def test_the_deadline_may_pass_while_somebody_is_asked_who_he_is() -> None:
+    announced = Announced(several=True)
+    announced.port.comes(CLIENT)
+    announced.world.advance(30.0)
+    assert announced.world.listeners == []
+    late: list[object] = []
+    announced.listener.again().addErrback(lambda failure: late.append(failure.value.word))
+    assert late == ["too-slow"]
+
+
+def test_who_is_waited_for_again_may_be_given_up() -> None:
+    announced = Announced(several=True)
+    announced.port.comes(CLIENT)
+    again = announced.listener.again()
+    again.addErrback(lambda failure: failure.trap(CancelledError))
+    again.cancel()
+    assert announced.world.listeners == []

@@ -55,3 +55,30 @@ def test_a_port_that_is_taken_cannot_be_listened_on() -> None:
 def test_an_address_that_is_not_ours_cannot_be_listened_on() -> None:
     with pytest.raises(CannotListenError):
         listen_quietly(reactor, 0, Hall(), 8, "192.0.2.1")  # type: ignore[arg-type]
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_comes_second_may_be_let_wait() -> None:
+    came: list[str] = []
+
+    class One(ServerFactory):
+        noisy = False
+
+        def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+            came.append("one")
+            port.stopReading()
+            told.pop(0).callback(None)
+            return None
+
+    told = [Deferred[None](), Deferred[None]()]
+    first, second = told
+    port = listen_quietly(reactor, 0, One(), 8, "127.0.0.1")  # type: ignore[arg-type]
+    port.one_by_one()
+    at = ("127.0.0.1", address(port.getHost()).port)
+    with socket.create_connection(at), socket.create_connection(at):
+        await first
+        assert came == ["one"]
+        port.startReading()
+        await second
+        assert came == ["one", "one"]
+    await port.stopListening()

@@ -111,6 +111,9 @@ def test_a_reset_after_the_last_byte_still_lets_the_other_side_have_it_all() -> 
     pair.server.shuts()
     pair.client.says(b"more and more")
     pair.server.goes(clean=False)
+    assert pair.client.endings == ["finish"]
+    pair.client.says(b"and still more")
+    pair.client.shuts()
     assert pair.client.endings == ["finish", "close"]
     pair.client.goes()
     assert pair.ended == ["server-closed"]
@@ -205,9 +208,36 @@ def test_a_client_that_goes_after_its_half_close_leaves_no_deadline_behind() -> 
     pair = Pair()
     pair.client.shuts()
     pair.server.transport.loseConnection = pair.server.goes
+    pair.server.shuts()
     pair.client.goes()
     assert pair.ended == ["done"]
     assert not pair.clock.getDelayedCalls()
+
+
+def test_who_has_said_all_and_goes_is_heard_whatever_the_other_says() -> None:
+    """A socket that is closed with bytes unread is reset, with what was yet to be sent."""
+    pair = Pair()
+    pair.client.says(b"all of it")
+    pair.client.goes(clean=True)
+    assert pair.server.endings == ["finish"]
+    pair.server.says(b"to nobody")
+    pair.server.goes()
+    assert (pair.server.heard, pair.ended) == (b"all of it", ["done"])
+    assert not pair.clock.getDelayedCalls()
+
+
+def test_whoever_never_ends_has_a_deadline() -> None:
+    pair = Pair()
+    pair.client.goes(clean=True)
+    pair.clock.advance(FLUSH_TIMEOUT)
+    assert pair.server.endings == ["finish", "abort"]
+
+
+def test_a_side_that_is_gone_stops_nobody() -> None:
+    """Its transport knows the other one as who fills it, and would close it."""
+    pair = Pair()
+    pair.client.transport.producer.stopProducing()
+    assert pair.server.endings == []
 
 
 def test_an_end_that_waits_for_its_turn_is_forgotten_when_all_is_over() -> None:

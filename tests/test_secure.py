@@ -17,7 +17,7 @@ from twisted_lb.ends import End
 from twisted_lb.errors import Ended
 from twisted_lb.secure import dial_tls, serve_tls
 from twisted_lb.terms import TlsFacts
-from twisted_lb.tls import ClientContext, Identity, ServerContext
+from twisted_lb.tls import ClientContext, ClientHandshake, Identity, ServerContext
 
 from .certificates import Authority, self_signed
 
@@ -40,7 +40,9 @@ class Pair:
     ) -> None:
         self.clock = Clock()
         self.client, self.server = Wire(), Wire()
-        self.dialled = outcome(dial_tls(self.client.end, client, name, 5.0, self.clock))
+        self.dialled = outcome(
+            dial_tls(self.client.end, ClientHandshake(client, name), 5.0, self.clock)
+        )
         self._context = server or ServerContext(IDENTITY)
 
     def shake(self) -> Pair:

@@ -82,7 +82,7 @@ class Counted:
         self.coming: list[Deferred[End]] = []
         self.parting: list[tuple[object, ...]] = []
 
-    def listen(self, seconds: float) -> tuple[Address, Awaited]:
+    def listen(self, seconds: float, several: bool = False) -> tuple[Address, Awaited]:
         raise AssertionError("nobody listens here")
 
     def dial(self, address: Address, seconds: float) -> Deferred[End]:

@@ -13,7 +13,7 @@ from tests.fakes import Wire
 from twisted_lb.errors import Ended
 from twisted_lb.secure import dial_tls, serve_tls
 from twisted_lb.terms import TlsFacts
-from twisted_lb.tls import ClientContext, ServerContext
+from twisted_lb.tls import ClientContext, ClientHandshake, ServerContext
 
 
 class TlsPeer:
@@ -38,7 +38,11 @@ class TlsPeer:
 
     def dials(self, context: ClientContext, name: str) -> TlsPeer:
         """Be the client that asks for this name."""
-        return self._shakes(dial_tls(self.inner.end, context, name, 5.0, self._reactor))
+        return self.shakes(ClientHandshake(context, name))
+
+    def shakes(self, handshake: ClientHandshake) -> TlsPeer:
+        """Be the client of this handshake."""
+        return self._shakes(dial_tls(self.inner.end, handshake, 5.0, self._reactor))
 
     @property
     def _reactor(self) -> IReactorTime:

@@ -26,6 +26,7 @@ from .reactors import Reactor
 from .secure import dial_tls
 from .session import Claim, Dial, Place, Queue, Session, Stop
 from .terms import MORE, Address, More, Route, Server
+from .tls import ClientHandshake
 
 
 class Judge(Protocol):
@@ -203,8 +204,9 @@ class Reach:
         header = errand.header(rule, seat)
         if header:
             end.write(header)
-        if errand.backend.tls is not None:
-            await self._secure(end, rule, errand.backend.tls, until)
+        tls = errand.backend.tls
+        if tls is not None and tls.settings.mode == "on":
+            await self._secure(end, rule, tls, until)
         if errand.route.replay:
             end.write(errand.route.replay)
         judge = errand.judge()
@@ -215,7 +217,8 @@ class Reach:
         """Know by TLS that this is the server before it hears a byte. Raises Refused."""
         left = max(0.0, until - self._reactor.seconds())
         try:
-            await dial_tls(end, tls.context, tls.settings.name_of(rule), left, self._reactor)
+            handshake = ClientHandshake(tls.context, tls.settings.name_of(rule))
+            await dial_tls(end, handshake, left, self._reactor)
         except Ended as why:
             raise Refused(str(why)) from None
 

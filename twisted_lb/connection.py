@@ -261,7 +261,7 @@ def no_more(dialogue: Dialogue) -> Route:
 async def end_tls(client: End, certificate: int, parts: Parts) -> TlsFacts:
     """TLS with the client ends here: what it holds from now on was inside. Raises Ended."""
     assert parts.tls is not None, "only a frontend that terminates asks for TLS"
-    context = parts.tls.contexts[certificate]
+    context = parts.tls.context(certificate)
     return await serve_tls(client, context, parts.frontend.timeout.opening, parts.reactor)
 
 

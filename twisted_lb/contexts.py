@@ -21,6 +21,9 @@ from .config.settings import Backend, BackendTls, Frontend, Settings
 from .errors import Problem
 from .tls import ClientContext, Identity, ServerContext
 
+FTP_ALPN: Final = ("ftp",)
+"""What FTP clients that offer protocols must offer (attack 4): RFC 7301 section 6's registry."""
+
 
 @attrs.frozen(eq=False)
 class ServerTls:
@@ -55,21 +58,34 @@ class ClientTls:
     contexts: tuple[ServerContext, ...]
     names: tuple[tuple[str, ...], ...]
     """What each certificate is for."""
+    apart: bool = False
+    """Each session has a context of its own: it resumes no TLS session but its own."""
+
+    def context(self, certificate: int) -> ServerContext:
+        """What a new session shows."""
+        found = self.contexts[certificate]
+        return found.anew() if self.apart else found
 
 
 def client_tls(frontend: Frontend) -> ClientTls | None:
     """What a frontend whose TLS ends here shows; None for others. Raises OSError, ValueError."""
-    tls = frontend.tls
-    if tls.mode != "terminate":
+    tls, ftp = frontend.tls, frontend.protocol == "ftp"
+    if not tls.ends:
         return None
     identities = [Identity.read(one.file, one.key or one.file) for one in tls.certificates]
     ca = _read_authorities(tls.ca) if tls.ca else None
+    show = partial(
+        ServerContext,
+        clients=tls.clients,
+        ca=ca,
+        alpn=tls.alpn or (FTP_ALPN if ftp else ()),
+        minimum=tls.minimum,
+        resumes=not ftp or frontend.ftp.tls.reuse != "off",
+    )
     return ClientTls(
-        tuple(
-            ServerContext(one, clients=tls.clients, ca=ca, alpn=tls.alpn, minimum=tls.minimum)
-            for one in identities
-        ),
+        tuple(show(one) for one in identities),
         tuple(one.names for one in identities),
+        apart=ftp and frontend.ftp.tls.reuse == "required",
     )
 
 

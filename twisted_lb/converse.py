@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .ends import End
+from .errors import Ended
 from .meet import Circle, Meeting
 from .protocols.actions import (
     Abort,
@@ -28,6 +31,7 @@ from .protocols.actions import (
     Send,
     SetAlarm,
     Side,
+    StartTls,
     Synch,
     Tell,
     Wait,
@@ -58,6 +62,12 @@ class Converse:
         self._on_finish = on_finish
         self._on_end = on_end
         self._ends = circle.control
+        client, server = self._ends[Side.CLIENT], self._ends[Side.SERVER]
+        self._gates = {
+            Side.CLIENT: _Gate({server: "peer-full", client: "unread"}),
+            Side.SERVER: _Gate({client: "peer-full"}),
+        }
+        self._securing: Deferred[None] | None = None
         self._living = set(Side)
         self._closings: list[Side] = []
         """Who will say nothing more, in the order in which they fell silent."""
@@ -73,9 +83,8 @@ class Converse:
 
         A client that does not read is not read either: the machine answers some commands itself.
         """
-        client, server = self._ends[Side.CLIENT], self._ends[Side.SERVER]
-        client.fed_by(_Gate({server: "peer-full", client: "unread"}))
-        server.fed_by(_Gate({client: "peer-full"}))
+        for side in (Side.SERVER, Side.CLIENT):
+            self._ends[side].fed_by(self._gates[side])
         for side in (Side.SERVER, Side.CLIENT):
             self._ends[side].give(_Ear(self, side))
 
@@ -100,6 +109,9 @@ class Converse:
 
     def connected(self, data: int, side: Side) -> None:
         self._event(self._machine.connected, data, side)
+
+    def secured(self, data: int, side: Side) -> None:
+        self._event(self._machine.secured, side, data)
 
     def failed(self, data: int, side: Side, word: Ending) -> None:
         self._forget(data, Meeting.abort)
@@ -182,6 +194,8 @@ class Converse:
                 self._set_alarm(name, seconds)
             case Tell(fact):
                 self._circle.note(fact)
+            case StartTls(side, None):
+                self._secure(side)
             case CloseEnd(side):
                 self._ends[side].close()
             case Finish(word):
@@ -189,14 +203,16 @@ class Converse:
             case _:
                 self._do_with_data(action)
 
-    def _do_with_data(self, action: Listen | Wait | Dial | Release | Abort) -> None:
+    def _do_with_data(self, action: Listen | Wait | Dial | StartTls | Release | Abort) -> None:
         match action:
-            case Listen(data, side):
-                self._meeting(data).listen(side)
+            case Listen(data, side, private):
+                self._meeting(data).listen(side, private)
             case Wait(data, side, seconds):
                 self._meeting(data).wait(side, seconds)
-            case Dial(data, side, address):
-                self._meeting(data).dial(side, address)
+            case Dial(data, side, address, private):
+                self._meeting(data).dial(side, address, private)
+            case StartTls(side, int(data)):
+                self._meeting(data).secure(side)
             case Release(data):
                 self._forget(data, Meeting.release)
             case Abort(data):
@@ -215,6 +231,32 @@ class Converse:
         if not meeting.joined:
             del self._meetings[data]
         how(meeting)
+
+    def _secure(self, side: Side) -> None:
+        """Nobody hears this End until it is secured."""
+        self._ends[side].take_back()
+        self._gates[side].resumeProducing()
+        self._securing = Deferred.fromCoroutine(self._circle.secure(side, self._ends[side], False))
+        self._securing.addCallback(self._secured, side)
+        self._securing.addErrback(self._unsecured)
+        self._securing.addBoth(self._hear_again, side)
+
+    def _secured(self, _: None, side: Side) -> None:
+        self._ends[side].fed_by(self._gates[side])
+        self._event(self._machine.secured, side, None)
+
+    def _unsecured(self, failure: Failure) -> None:
+        if self._finished:
+            failure.trap(CancelledError, Ended)
+        elif isinstance(failure.value, Ended):
+            self._event(self._machine.end, failure.value.word)
+        else:
+            log.failure("a connection could not be secured", failure)
+            self._finish("internal-error")
+
+    def _hear_again(self, _: None, side: Side) -> None:
+        self._securing = None
+        self._ends[side].give(_Ear(self, side))
 
     def _set_alarm(self, name: str, seconds: float | None) -> None:
         alarm = self._alarms.pop(name, None)
@@ -236,6 +278,8 @@ class Converse:
             self._set_alarm(name, None)
         for meeting in list(self._meetings.values()):
             self._forget(meeting.number, Meeting.release)
+        if self._securing is not None:
+            self._securing.cancel()
         self._flush = self._circle.reactor.callLater(FLUSH_TIMEOUT, self._give_up)
         for end in self._ends.values():
             end.close()

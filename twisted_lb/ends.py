@@ -9,12 +9,13 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable
+from typing import Any
 from typing import Protocol as Shape
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -57,6 +58,13 @@ class Layer(Transport, Shape):
     def connectionLost(self, reason: Failure) -> None: ...
 
 
+class Handshake(Shape):
+    """How an End came to be TLS: what further connections of its peer are held against."""
+
+    def facts(self) -> TlsFacts: ...
+    def ended(self) -> None: ...
+
+
 class Receiver(Shape):
     """Who an End hands its bytes to."""
 
@@ -81,11 +89,13 @@ class End:
         "_waiter",
         "cap",
         "eof",
+        "handshake",
         "held",
         "local",
         "lost",
         "on_lost",
         "peer",
+        "shut",
         "tls",
         "transport",
     )
@@ -103,6 +113,10 @@ class End:
         """Told when the connection goes while nobody receives."""
         self.tls: TlsFacts | None = None
         """What the handshake showed; None while the transport carries what it is given."""
+        self.handshake: Handshake | None = None
+        """That handshake."""
+        self.shut = False
+        """Whether the peer has closed in order below TLS, which somebody in the middle could do."""
         self._fed = False
         self._line = line
         self._receiver: Receiver | None = None
@@ -125,7 +139,7 @@ class End:
         self.resume("cap")
 
     def give(self, receiver: Receiver) -> None:
-        """Hand everything over: what is held first, then what comes. To be called once an owner."""
+        """Hand everything over: what is held first, then what comes. Once an owner."""
         self._receiver = receiver
         held, self.held = bytes(self.held), bytearray()
         self.resume("cap")
@@ -135,6 +149,14 @@ class End:
             receiver.eof()
         if self.lost:
             receiver.lost(self.eof)
+
+    def take_back(self) -> None:
+        """Nobody receives any more, or feeds us; what comes is held, and another owner may be given
+        it. Whatever reading waited for is no reason now."""
+        self._unfed()
+        self._receiver = None
+        for why in self._paused:
+            self.resume(why)
 
     @property
     def taken(self) -> int:
@@ -153,11 +175,14 @@ class End:
         self.transport.write(data)
 
     def fed_by(self, producer: object) -> None:
-        """While our buffer is full, this push producer is paused: back-pressure."""
+        """While our buffer is full, this push producer is paused: back-pressure.
+
+        It is not stopped when we are gone: it may be another transport, with bytes yet to send.
+        """
         if self.lost:  # a transport that is gone has no buffer, and stops who would fill it
             return
         self._fed = True
-        self.transport.registerProducer(producer, True)
+        self.transport.registerProducer(_Spared(producer), True)
 
     def finish(self) -> None:
         """Send what is buffered, then nothing more; reading goes on.
@@ -177,7 +202,8 @@ class End:
 
     def abort(self) -> None:
         """Close now, with a reset."""
-        self.transport.abortConnection()
+        if not self.lost:  # TLS that is gone has nothing to reset
+            self.transport.abortConnection()
 
     def _unfed(self) -> None:
         # A transport with a producer waits for it for ever, instead of closing.
@@ -244,6 +270,27 @@ class End:
             waiter.callback(None)
 
 
+@implementer(IPushProducer)
+class _Spared:
+    """A producer, as a transport sees it that may not stop it."""
+
+    __slots__ = ("_producer",)
+
+    def __init__(self, producer: Any) -> None:
+        self._producer = producer
+
+    # IPushProducer
+
+    def pauseProducing(self) -> None:
+        self._producer.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._producer.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Whoever receives from the End is told that it is gone."""
+
+
 @implementer(IHalfCloseableProtocol)
 class _Line(Protocol):
     """The Twisted protocol below an End."""
@@ -270,6 +317,7 @@ class _Line(Protocol):
         if self.layer is None:
             self.end._eof()
         else:
+            self.end.shut = True
             self.transport.loseConnection()  # TLS cannot be half closed from below
 
     def writeConnectionLost(self) -> None:
@@ -279,6 +327,7 @@ class _Line(Protocol):
         if self.layer is None:
             self.end._lost(clean(reason))
         else:
+            self.end.shut = self.end.shut or clean(reason)
             self.layer.connectionLost(reason)
 
 

@@ -39,11 +39,26 @@ class Told(Protocol):
     def connected(self, data: int, side: Side) -> None:
         """The leg stands."""
 
+    def secured(self, data: int, side: Side) -> None:
+        """The leg is TLS."""
+
     def failed(self, data: int, side: Side, word: Ending) -> None:
-        """The leg could not be had."""
+        """The leg could not be had, or not be secured."""
 
     def transferred(self, data: int, joined: Joined) -> None:
         """The joined channel ended."""
+
+
+class Secure(Protocol):
+    """How connections of either side come to be TLS."""
+
+    def __call__(self, side: Side, end: End, data: bool) -> Coroutine[Any, Any, None]:
+        """Secure an End that nobody receives; `data`: of a data channel. Raises Ended."""
+
+
+async def insecure(side: Side, end: End, data: bool) -> None:
+    """Where there is no TLS, no machine asks for it."""
+    raise Ended("internal-error", "TLS was asked for where there is none")
 
 
 @attrs.frozen
@@ -63,6 +78,9 @@ class Circle:
     stall: float | None
     header: Callable[[Seat], bytes]
     """What a server leg of ours says first (PROXY), or nothing."""
+    secure: Secure = insecure
+    strict: bool = False
+    """Whether a leg that comes and cannot be secured is a stranger's: another one may come."""
 
 
 class Meeting:
@@ -75,6 +93,8 @@ class Meeting:
         self._legs: dict[Side, End] = {}
         self._coming: dict[Side, Deferred[End]] = {}
         self._listeners: dict[Side, Awaited] = {}
+        self._bare: set[Side] = set()
+        """The sides whose leg is to be secured yet."""
         self._seat: Seat | None = None
         self._joined: Joined | None = None
         self._over = False
@@ -86,10 +106,12 @@ class Meeting:
 
     # -- what the machine asks ----------------------------------------------------------------
 
-    def listen(self, side: Side) -> None:
+    def listen(self, side: Side, private: bool = False) -> None:
         """Wait for the leg at an address of our own."""
+        several = private and self._circle.strict
+        self._mark(side, private)
         try:
-            address, listener = self._circle.ways[side].listen(self._circle.timeout)
+            address, listener = self._circle.ways[side].listen(self._circle.timeout, several)
         except Ended as why:
             self._told.failed(self.number, side, why.word)
             return
@@ -102,9 +124,35 @@ class Meeting:
         if side in self._listeners:
             self._listeners[side].wait(seconds)
 
-    def dial(self, side: Side, address: Address) -> None:
+    def dial(self, side: Side, address: Address, private: bool = False) -> None:
         """Open the leg to this address."""
+        self._mark(side, private)
         self._await(side, self._dialled(side, address))
+
+    def secure(self, side: Side) -> None:
+        """Put TLS on the leg, which stands."""
+        end = self._legs[side]
+        end.on_lost = None
+        self._await(side, self._secured(side, end))
+
+    async def _secured(self, side: Side, end: End) -> End:
+        """The leg; where we are strict, another that comes in a stranger's place (attack 6)."""
+        listener = self._listeners.get(side) if self._circle.strict else None
+        while True:
+            try:
+                await self._circle.secure(side, end, True)
+            except Ended:
+                if listener is None:
+                    raise
+                end.abort()
+                listener.wait(self._circle.timeout)
+                end = self._legs[side] = await listener.again()
+            else:
+                break
+        if listener is not None:
+            listener.close()
+        self._bare.discard(side)
+        return end
 
     def release(self) -> None:
         """Give up what does not stand joined yet; the machine hears no more of it."""
@@ -119,6 +167,10 @@ class Meeting:
             self._leave("client-left")
 
     # -- how a leg comes ----------------------------------------------------------------------
+
+    def _mark(self, side: Side, private: bool) -> None:
+        if private:
+            self._bare.add(side)
 
     def _await(self, side: Side, coming: Coroutine[Any, Any, End]) -> None:
         leg = self._coming[side] = Deferred.fromCoroutine(coming)
@@ -168,13 +220,17 @@ class Meeting:
 
     def _stands(self, end: End, side: Side) -> None:
         del self._coming[side]
+        known = side in self._legs
         self._legs[side] = end
         end.on_lost = lambda: self._broke(side)
-        if end.lost and not end.eof:
+        if end.lost and self._fatal(side):
             self._broke(side)
             return
-        self._told.connected(self.number, side)
-        if not self._over and len(self._legs) == 2:
+        if known:
+            self._told.secured(self.number, side)
+        else:
+            self._told.connected(self.number, side)
+        if not self._over and len(self._legs) == 2 and not self._bare and not self.joined:
             self._join()
 
     def _fell(self, failure: Failure, side: Side) -> None:
@@ -193,12 +249,19 @@ class Meeting:
         self._told.failed(self.number, side, word)
 
     def _broke(self, side: Side) -> None:
-        """A leg that stood went away before it was joined. One that closed in order, as a short
-        TLS transfer does, has said all: that waits for the other leg."""
-        if not self._over and not self._legs[side].eof:
+        """A leg that stood went away before it was joined."""
+        if not self._over and self._fatal(side):
             self._told.failed(
                 self.number, side, "server-closed" if side is Side.SERVER else "client-left"
             )
+
+    def _fatal(self, side: Side) -> bool:
+        """Whether the loss of this leg is the channel's. One that closed in order, as a short TLS
+        transfer does, has said all; in the place of one that may be a stranger's another may come.
+        """
+        if side in self._bare:
+            return not (self._circle.strict and side in self._listeners)
+        return not self._legs[side].eof
 
     def _join(self) -> None:
         circle, client, server = self._circle, self._legs[Side.CLIENT], self._legs[Side.SERVER]
@@ -231,6 +294,8 @@ class Meeting:
         self._over = True
         for coming in list(self._coming.values()):
             coming.cancel()
+        for listener in self._listeners.values():
+            listener.close()
         for end in self._legs.values():
             end.abort()
         self._part(word, 0, 0)

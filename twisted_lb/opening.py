@@ -294,10 +294,8 @@ class _Terminating:
         return self._begin(led[1])
 
     def _begin(self, hello: ClientHello) -> StartTls | Refuse:
-        fits = _certificate(self._certificates, hello.server_name)
-        if fits is None and self._lead.frontend.tls.strict_sni:
-            return _nobody_of_this_name(hello)
-        return StartTls(fits or 0)
+        fits = certificate_for(self._certificates, hello, self._lead.frontend.tls.strict_sni)
+        return _nobody_of_this_name(hello) if fits is None else StartTls(fits)
 
     def secured(self, tls: TlsFacts) -> None:
         assert self._led is not None, "TLS begins when it is known where to"
@@ -311,13 +309,14 @@ class _Terminating:
         return Refuse("too-slow", detail=late)
 
 
-def _certificate(certificates: Sequence[Names], name: str | None) -> int | None:
-    """The certificate for this name: one that carries it, else one that carries its wildcard."""
-    for pattern in _patterns(name):
+def certificate_for(certificates: Sequence[Names], hello: ClientHello, strict: bool) -> int | None:
+    """The certificate to show: one that carries the name that is asked for, else one that carries
+    its wildcard, else the first, unless that is too little: None."""
+    for pattern in _patterns(hello.server_name):
         for index, names in enumerate(certificates):
             if pattern in names:
                 return index
-    return None
+    return None if strict else 0
 
 
 def _patterns(name: str | None) -> tuple[str, ...]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol as Shape
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
+from twisted.internet.interfaces import IAddress, IDelayedCall
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.python.failure import Failure
 
@@ -32,7 +33,17 @@ TRIES = 20
 """Ports that are tried for one listener before it counts as full."""
 
 
-Listen = Callable[[Reactor, int, ServerFactory, int, str], IListeningPort]
+class Listening(Shape):
+    """A listener that may be told to let those who come wait."""
+
+    def getHost(self) -> IAddress: ...
+    def one_by_one(self) -> None: ...
+    def startReading(self) -> None: ...
+    def stopReading(self) -> None: ...
+    def stopListening(self) -> object: ...
+
+
+Listen = Callable[[Reactor, int, ServerFactory, int, str], Listening]
 """Reactor, port, factory, backlog, address → a listener. Raises CannotListenError."""
 
 
@@ -94,7 +105,11 @@ class Front:
 
 
 class DataListener(ServerFactory):
-    """Waits for the one connection that was announced. `come` fires with its End, or Ended."""
+    """Waits for the one connection that was announced. `come` fires with its End, or Ended.
+
+    With `several`, whoever comes may turn out not to be the one: others wait in the kernel's queue,
+    and `again` takes the next, until it is closed.
+    """
 
     noisy = False
 
@@ -104,8 +119,10 @@ class DataListener(ServerFactory):
         peer: str,
         on_stranger: Callable[[Address], None],
         front: Front | None = None,
+        several: bool = False,
     ) -> None:
         self.come: Deferred[End] = Deferred(lambda _: self.close())
+        self._several = several
         self.address: Address | None = None
         self._ports = ports
         self._peer = ip(peer)
@@ -114,7 +131,7 @@ class DataListener(ServerFactory):
         """Connections that a proxy brought, and has not said yet whose they are."""
         self._on_stranger = on_stranger
         self._clock: Reactor
-        self._listening: IListeningPort | None = None
+        self._listening: Listening | None = None
         self._drawn = 0
         self._deadline: IDelayedCall | None = None
 
@@ -129,6 +146,8 @@ class DataListener(ServerFactory):
                 continue
             self._clock = reactor
             self.wait(seconds)
+            if self._several:
+                self._listening.one_by_one()
             return address(self._listening.getHost())
         raise Ended("full", f"{TRIES} data ports at {host} in a row are taken by others")
 
@@ -137,6 +156,15 @@ class DataListener(ServerFactory):
         self._forget_deadline()
         if self._listening is not None and seconds is not None:
             self._deadline = self._clock.callLater(seconds, self._too_slow)
+
+    def again(self) -> Deferred[End]:
+        """Who came was not the one: the next who comes, before the deadline."""
+        self.come = Deferred(lambda _: self.close())
+        if self._listening is None:
+            self.come.errback(Ended("too-slow", "nobody else came in time"))
+        else:
+            self._listening.startReading()
+        return self.come
 
     def close(self) -> None:
         """Stop listening; the port goes back to its range."""
@@ -159,7 +187,7 @@ class DataListener(ServerFactory):
         came = address(addr)
         if self._listening is not None:
             if self._is_the_one(came):
-                self.close()
+                self._pause()
                 return line(self._arrived, HOLD)
             if self._front is not None and self._front.trusts(came.host):
                 return line(self._ask, HOLD) if len(self._asked) < BACKLOG else None
@@ -169,6 +197,13 @@ class DataListener(ServerFactory):
     def _is_the_one(self, came: Address) -> bool:
         bare = self._front.bare if self._front is not None else ""
         return ip(came.host) == self._peer or (bare != "" and ip(came.host) == ip(bare))
+
+    def _pause(self) -> None:
+        """Somebody has come who may be the one."""
+        if self._several and self._listening is not None:
+            self._listening.stopReading()
+        else:
+            self.close()
 
     def _arrived(self, end: End) -> None:
         if self.come.called:
@@ -190,7 +225,7 @@ class DataListener(ServerFactory):
             end.abort()
             return
         end.peer = client
-        self.close()
+        self._pause()
         self._arrived(end)
 
     def _unnamed(self, failure: Failure, end: End) -> None:
@@ -200,4 +235,5 @@ class DataListener(ServerFactory):
 
     def _too_slow(self) -> None:
         self.close()
-        self.come.errback(Ended("too-slow", "the announced data connection did not come"))
+        if not self.come.called:
+            self.come.errback(Ended("too-slow", "the announced data connection did not come"))

@@ -9,7 +9,6 @@ import socket
 
 from twisted.internet import tcp
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 
 from .reactors import Reactor
@@ -20,6 +19,7 @@ class QuietPort(tcp.Port):
 
     factory: ServerFactory
     port: int
+    _one = False
 
     def startListening(self) -> None:
         """Bind and listen. Raises CannotListenError."""
@@ -41,6 +41,16 @@ class QuietPort(tcp.Port):
         self.numberAccepts = 100
         self.startReading()
 
+    def one_by_one(self) -> None:
+        """Accept one connection at a time: who waits behind it may not be wanted then."""
+        self._one = True
+
+    def doRead(self) -> None:
+        """Accept who waits, or the first of them."""
+        if self._one:
+            self.numberAccepts = 1
+        super().doRead()
+
     def _logConnectionLostMsg(self) -> None:
         pass
 
@@ -54,8 +64,8 @@ def _numeric(host: str, port: int) -> tuple[object, ...]:
 
 def listen_quietly(
     reactor: Reactor, port: int, factory: ServerFactory, backlog: int, host: str
-) -> IListeningPort:
+) -> QuietPort:
     """`listenTCP`, quietly. Raises CannotListenError."""
-    listening: IListeningPort = QuietPort(port, factory, backlog, host, reactor)
+    listening = QuietPort(port, factory, backlog, host, reactor)
     listening.startListening()
     return listening

@@ -16,30 +16,41 @@ from zope.interface import implementer
 from .ends import End, clean
 from .errors import Ended
 from .terms import TlsFacts
-from .tls import ClientContext, ClientHandshake, ServerContext, ServerHandshake, Untrusted, failure
+from .tls import ClientHandshake, ServerContext, ServerHandshake, Untrusted, failure
+
+Shaking = ClientHandshake | ServerHandshake
 
 
 async def serve_tls(
-    end: End, context: ServerContext, seconds: float, clock: IReactorTime
+    end: End,
+    context: ServerContext,
+    seconds: float,
+    clock: IReactorTime,
+    tolerant: bool = False,
 ) -> TlsFacts:
-    """Be the TLS server of this End. Raises Ended: tls-failed, client-left, too-slow."""
+    """Be the TLS server of this End. Raises Ended: tls-failed, client-left, too-slow.
+
+    `tolerant`: an end without close_notify is taken for one in order.
+    """
     handshake = ServerHandshake(context)
-    await _shaken(end, handshake, False, clock).addTimeout(seconds, clock, _late)
-    end.tls = handshake.facts()
-    return end.tls
+    await _shaken(end, handshake, tolerant, clock).addTimeout(seconds, clock, _late)
+    return _stands(end, handshake)
 
 
 async def dial_tls(
-    end: End, context: ClientContext, name: str, seconds: float, clock: IReactorTime
+    end: End,
+    handshake: ClientHandshake,
+    seconds: float,
+    clock: IReactorTime,
+    tolerant: bool = False,
 ) -> TlsFacts:
-    """Be the TLS client of this End, whose server must show a certificate of `name`.
+    """Be the TLS client of this End, whose server must show a certificate of the name asked for.
 
     Raises Ended: tls-failed, identity-mismatch, server-closed, too-slow. Whoever calls sends
     nothing before this is done: the name is known to be right only then.
     """
-    handshake = ClientHandshake(context, name)
     try:
-        await _shaken(end, handshake, True, clock).addTimeout(seconds, clock, _late)
+        await _shaken(end, handshake, tolerant, clock).addTimeout(seconds, clock, _late)
         handshake.verify()
     except Untrusted as why:
         raise Ended("identity-mismatch", str(why)) from None
@@ -47,6 +58,11 @@ async def dial_tls(
         if why.word == "tls-failed" and handshake.problem:
             raise Ended("tls-failed", handshake.problem) from None
         raise
+    return _stands(end, handshake)
+
+
+def _stands(end: End, handshake: Shaking) -> TlsFacts:
+    end.handshake = handshake
     end.tls = handshake.facts()
     return end.tls
 
@@ -55,11 +71,10 @@ def _late(result: object, seconds: float) -> object:
     raise Ended("too-slow", f"no TLS handshake within {seconds:g} s")
 
 
-def _shaken(
-    end: End, handshake: ClientHandshake | ServerHandshake, client: bool, clock: IReactorTime
-) -> Deferred[None]:
+def _shaken(end: End, handshake: Shaking, tolerant: bool, clock: IReactorTime) -> Deferred[None]:
     """Put TLS between the End and its transport; fires when the handshake is done, or Ended."""
-    inside = _Inside(end, "server-closed" if client else "client-left")
+    inside = _Inside(end, handshake, tolerant)
+    client = isinstance(handshake, ClientHandshake)
     factory = TLSMemoryBIOFactory(handshake, client, Factory.forProtocol(lambda: inside), clock)
     end.wrap(factory.protocol(factory, inside))
     return inside.shaken
@@ -69,10 +84,12 @@ def _shaken(
 class _Inside(Protocol):
     """The Twisted protocol between TLS and an End."""
 
-    def __init__(self, end: End, left: str) -> None:
+    def __init__(self, end: End, handshake: Shaking, tolerant: bool) -> None:
         self.shaken: Deferred[None] = Deferred()
         self._end = end
-        self._left = left
+        self._handshake = handshake
+        self._tolerant = tolerant
+        self._left = "server-closed" if isinstance(handshake, ClientHandshake) else "client-left"
 
     # IHandshakeListener
 
@@ -87,7 +104,10 @@ class _Inside(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The waiting path is told first: it knows the word, the loss alone would not."""
+        self._end.lost = True
         if not self.shaken.called:
             why = failure(reason.value)
             self.shaken.errback(Ended("tls-failed", why) if why else Ended(self._left))
-        self._end._lost(clean(reason))
+        elif self._end.tls is not None:
+            self._handshake.ended()
+        self._end._lost(clean(reason) or (self._tolerant and self._end.shut))

@@ -279,7 +279,7 @@ class Balancer(MultiService):
         )
 
     def _spoken(self, frontend: Frontend) -> Spoken:
-        """What relays its connections; ftp is never inside TLS (`config.rules_tables`)."""
+        """What relays its connections."""
         if frontend.protocol == "ftp":
             return Ftp(self._idle, frontend.ftp, choose)
         anothers = self._plugins.protocols.get(frontend.protocol)

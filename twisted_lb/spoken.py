@@ -13,7 +13,7 @@ import attrs
 from twisted.internet.defer import Deferred, TimeoutError
 
 from .accept import proxy_header
-from .backend import Judge
+from .backend import Judge, LiveBackend
 from .claims import Seat
 from .config.settings import FtpRules
 from .connection import Story, proxy_out
@@ -30,6 +30,7 @@ from .protocols.ftp.failedlogins import FailedLogins
 from .protocols.ftp.greeting import Greeting
 from .reactors import Reactor
 from .relay import Idle, Joined, Watching
+from .securing import Securing, Speaks
 from .terms import LEARNED, MORE, Address, Ending, Key, Server
 from .ways import Nearby
 from .wire.address import within
@@ -163,6 +164,8 @@ class Ftp:
             server=control[Side.SERVER].peer,
             server_local=control[Side.SERVER].local,
             rules=story.parts.frontend.ftp,
+            tls=story.parts.frontend.tls,
+            server_tls=backend_of(story).settings.tls,
             memory=self._memories.setdefault(session.server, ServerMemory()),
             failed_logins=self._failed_logins,
             session=session.id,
@@ -176,8 +179,7 @@ class Ftp:
 
         def header(seat: Seat) -> bytes:
             assert session.server is not None, "a data channel's session has a server"
-            backend = parts.backends[session.group.backend]
-            return proxy_out(story, backend.rules[session.server], seat)
+            return proxy_out(story, backend_of(story).rules[session.server], seat)
 
         def stranger(peer: Address) -> None:
             parts.note(AttackSeen("data-theft", parts.frontend.name, peer))
@@ -195,7 +197,28 @@ class Ftp:
             rules.data_timeout,
             rules.stall_timeout,
             header if rules.proxy_data else lambda seat: b"",
+            securing(control, story, stranger),
+            rules.tls.reuse == "required",
         )
+
+
+def securing(
+    control: dict[Side, End], story: Story, on_stranger: Callable[[Address], None]
+) -> Securing:
+    """The TLS of this session's connections."""
+    parts, backend = story.parts, backend_of(story)
+    session = seat_of(story).session
+    assert session.server is not None, "a joined channel has a server"
+    server = None
+    if backend.tls is not None:
+        name = backend.tls.settings.name_of(backend.rules[session.server])
+        server = Speaks(backend.tls.context, name)
+    return Securing(parts.reactor, parts.frontend, control, parts.tls, server, on_stranger)
+
+
+def backend_of(story: Story) -> LiveBackend:
+    """The backend whose server a joined channel has."""
+    return story.parts.backends[seat_of(story).session.group.backend]
 
 
 def front(story: Story) -> Front | None:

@@ -125,6 +125,8 @@ class TlsFacts:
     """Whether a trusted authority vouches for the certificate."""
     offered: tuple[str, ...] = ()
     """The protocols that a client offered a server of ours that has protocols to agree on."""
+    resumed: bool = False
+    """Whether it goes on with an earlier TLS session (RFC 8446 section 2.2)."""
 
 
 Admin = Literal["ready", "drain", "maintenance"]

@@ -30,12 +30,19 @@ class Awaited(Protocol):
     def wait(self, seconds: float | None) -> None:
         """It may take so long from now on; None: there is no deadline here."""
 
+    def again(self) -> Deferred[End]:
+        """Who came was not the one: the next who comes. For `several` only."""
+
+    def close(self) -> None:
+        """Nobody is waited for any more."""
+
 
 class Way(Protocol):
     """How the legs of one side come."""
 
-    def listen(self, seconds: float) -> tuple[Address, Awaited]:
-        """Wait so long for somebody to come to this address. Raises Ended."""
+    def listen(self, seconds: float, several: bool = False) -> tuple[Address, Awaited]:
+        """Wait so long for somebody to come to this address; `several`: for others, too, as long as
+        it is not the one. Raises Ended."""
 
     def dial(self, address: Address, seconds: float) -> Deferred[End]:
         """Connect. Fails with Refused, or with Ended."""
@@ -59,9 +66,9 @@ class Nearby:
 
     # Way
 
-    def listen(self, seconds: float) -> tuple[Address, Awaited]:
+    def listen(self, seconds: float, several: bool = False) -> tuple[Address, Awaited]:
         peer = self.control.peer.host
-        listener = DataListener(self.ports, peer, self.on_stranger, self.front)
+        listener = DataListener(self.ports, peer, self.on_stranger, self.front, several)
         return listener.listen(self.reactor, self.control.local.host, seconds), listener
 
     def dial(self, address: Address, seconds: float) -> Deferred[End]:

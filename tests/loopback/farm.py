@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import attrs
@@ -49,8 +50,8 @@ class Farm:
         return self.processes[self.addresses.index(address)]
 
 
-def start(place: Path, *addresses: str) -> Farm:
-    """A server at each address.
+def start(place: Path, *addresses: str, tls: Sequence[str] = ()) -> Farm:
+    """A server at each address; `tls`: `explicit` or `implicit`, and its certificate's file.
 
     They take over sockets that listen already: nobody has to wait until they are ready.
     """
@@ -67,6 +68,7 @@ def start(place: Path, *addresses: str) -> Farm:
                     Path(__file__).with_name("ftpd.py"),
                     str(listening.fileno()),
                     home,
+                    *tls,
                 ],
                 pass_fds=[listening.fileno()],
                 stdin=subprocess.DEVNULL,

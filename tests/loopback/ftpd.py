@@ -1,14 +1,17 @@
 """pyftpdlib as a server of its own process: a listening descriptor and a home in, served for ever.
 
-usage: ftpd.py DESCRIPTOR HOME
+usage: ftpd.py DESCRIPTOR HOME [explicit|implicit PEM]
+
+With TLS it writes `data resumed` or `data new` for every data connection that is secured.
 """
 
 import logging
 import socket
 import sys
 
+from OpenSSL import SSL
 from pyftpdlib.authorizers import DummyAuthorizer
-from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.handlers import FTPHandler, TLS_DTPHandler, TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
 
 
@@ -24,11 +27,41 @@ class Active(FTPHandler.active_dtp):
             super().del_channel(map)
 
 
-descriptor, home = sys.argv[1:]
+class Counting(TLS_DTPHandler):
+    """Tells whether the TLS session of the control connection goes on."""
+
+    def handle_ssl_established(self):
+        resumed = SSL._lib.SSL_session_reused(self.socket._ssl)
+        print("data", "resumed" if resumed else "new", flush=True)
+        super().handle_ssl_established()
+
+
+class Explicit(TLS_FTPHandler):
+    """Insists on TLS for everything, by AUTH; whether data may be in the clear is the client's."""
+
+    tls_control_required = True
+    active_dtp = type("SecureActive", (Active, TLS_FTPHandler.active_dtp), {})
+    dtp_handler = Counting
+
+
+class Implicit(Explicit):
+    """TLS from the first byte."""
+
+    def handle(self):
+        self.secure_connection(self.ssl_context)
+
+    def handle_ssl_established(self):
+        super().handle()
+
+
+descriptor, home, *tls = sys.argv[1:]
 logging.basicConfig(level=logging.INFO)
 authorizer = DummyAuthorizer()
 authorizer.add_user("joe", "secret", home, perm="elradfmwMT")
 FTPHandler.authorizer = authorizer
 FTPHandler.active_dtp = Active
+Handler = {"explicit": Explicit, "implicit": Implicit}[tls[0]] if tls else FTPHandler
+if tls:
+    Handler.certfile = tls[1]
 FTPServer.max_cons = 10_000  # of itself it takes 512
-FTPServer(socket.socket(fileno=int(descriptor)), FTPHandler).serve_forever()
+FTPServer(socket.socket(fileno=int(descriptor)), Handler).serve_forever()

@@ -45,7 +45,7 @@ from twisted_lb.gateway.settings import (
 from twisted_lb.gateway.tunnel import Tunnel
 from twisted_lb.secure import dial_tls
 from twisted_lb.terms import Address
-from twisted_lb.tls import ClientContext
+from twisted_lb.tls import ClientContext, ClientHandshake
 
 NAME = "front.example"
 ALL_ROLES = ("terminal", "control", "data", "notification")
@@ -196,7 +196,7 @@ class Gateways(FtpSite):
         speaks = context("none", front, Path(self.ca).read_bytes(), self.key.identity)
         end = await dial(reactor, at, 5.0)
         self.ends.append(end)
-        await dial_tls(end, speaks, NAME, 5.0, reactor)
+        await dial_tls(end, ClientHandshake(speaks, NAME), 5.0, reactor)
         return end
 
     async def asks(self, at: Address, token: str, role: str = "terminal") -> str:

@@ -81,8 +81,15 @@ ONLY: Final = (
         FrontendTls,
         ("certificate", "strict_sni", "clients", "alpn", "minimum"),
         "mode",
-        lambda tls: tls.mode == "terminate",
-        'is read only with `mode = "terminate"`',
+        lambda tls: tls.ends,
+        'is read only with `mode = "terminate"` or "starttls"',
+    ),
+    Only(
+        FrontendTls,
+        ("required",),
+        "mode",
+        lambda tls: tls.mode == "starttls",
+        'is read only with `mode = "starttls"`; with "terminate" there is nothing but TLS',
     ),
     Only(
         FrontendTls,
@@ -93,10 +100,10 @@ ONLY: Final = (
     ),
     Only(
         BackendTls,
-        ("ca", "identity", "certificate", "key", "alpn", "minimum"),
+        ("data", "ca", "identity", "certificate", "key", "alpn", "minimum"),
         "mode",
-        lambda tls: tls.mode == "on",
-        'is read only with `mode = "on"`',
+        lambda tls: tls.mode != "off",
+        'is read only with a `mode` that is not "off"',
     ),
     Only(
         Check,

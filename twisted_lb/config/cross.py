@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from . import rules_groups, rules_names, rules_ports, rules_tables
+from . import rules_groups, rules_names, rules_ports, rules_tables, rules_tls
 from .applies import unmet
 from .document import Document
 from .locate import Path
@@ -20,6 +20,7 @@ from .tables import document_table, walk
 RULES: Final[tuple[Rule, ...]] = (
     *rules_names.RULES,
     *rules_tables.RULES,
+    *rules_tls.RULES,
     *rules_groups.RULES,
     *rules_ports.RULES,
 )

@@ -19,7 +19,7 @@ Named = tuple[Path, str]
 def files(document: Document) -> Iterator[Named]:
     """Files that must be readable."""
     for index, frontend in enumerate(document.frontends):
-        if frontend.tls.mode == "terminate":
+        if frontend.tls.ends:
             yield from _given(("frontend", index), _shown(frontend))
     for index, backend in enumerate(document.backends):
         yield from _given(("backend", index), _asked(backend))
@@ -33,7 +33,7 @@ def _shown(frontend: WrittenFrontend) -> Iterator[Named]:
 
 
 def _asked(backend: Backend) -> Iterator[Named]:
-    if backend.tls.mode == "on":
+    if backend.tls.mode != "off":
         yield ("tls", "ca"), backend.tls.ca
         yield ("tls", "certificate"), backend.tls.certificate
         yield ("tls", "key"), backend.tls.key

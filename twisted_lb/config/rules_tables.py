@@ -24,46 +24,6 @@ def frontends_listen(meaning: Meaning) -> Iterator[Complaint]:
             yield Complaint(listen, 'is missing: where to listen, as "*:21"', (endpoint,))
 
 
-def tls_is_readable(meaning: Meaning) -> Iterator[Complaint]:
-    """Routes look at the ClientHello; an ftp frontend must read what comes after it."""
-    for path, frontend in meaning.frontends:
-        mode, protocol = (*path, "tls", "mode"), (*path, "protocol")
-        written = frontend.tls.mode
-        if written != "off" and frontend.protocol == "ftp":
-            yield Complaint(mode, _NOT_FTP[written], (protocol,))
-        if frontend.routes and written == "off":
-            because = (mode, (*path, "tls"))
-            message = 'looks at the ClientHello: it needs `tls.mode = "pass"` or "terminate"'
-            yield Complaint((*path, "route"), message, because)
-
-
-_NOT_FTP: Final = {
-    "pass": (
-        "hides from an ftp frontend what its control connections say, and so where their data "
-        'connections go: write `protocol = "opaque"` instead of "ftp", and a [group] that this '
-        'frontend shares with one for the data ports, by `key = ["source"]` or ["sni"]'
-    ),
-    "terminate": (
-        "data connections of ftp would go in clear: TLS for ftp is not in this version; use "
-        '`tls.mode = "off"`'
-    ),
-}
-
-
-def ended_tls_has_its_files(meaning: Meaning) -> Iterator[Complaint]:
-    """Where TLS ends, a certificate is shown, and the client's can be verified."""
-    for path, frontend in meaning.frontends:
-        tls = frontend.tls
-        if tls.mode != "terminate":
-            continue
-        if not tls.certificates:
-            message = 'is missing: what is shown to clients, as { file = "cert.pem" }'
-            yield Complaint((*path, "tls", "certificate"), message)
-        if tls.clients in ("optional", "required") and not tls.ca:
-            message = f"is missing: with `clients = {quote(tls.clients)}`, whose are trusted?"
-            yield Complaint((*path, "tls", "ca"), message)
-
-
 def routes_can_match(meaning: Meaning) -> Iterator[Complaint]:
     """Each route matches something that no route before it has taken.
 
@@ -116,7 +76,7 @@ def checks_can_run(meaning: Meaning) -> Iterator[Complaint]:
     for index, backend in enumerate(meaning.document.backends):
         path: Path = ("backend", index, "check")
         tls: Path = ("backend", index, "tls")
-        for key, message in _check_lacks(backend.check, named=backend.tls.mode == "on"):
+        for key, message in _check_lacks(backend.check, named=backend.tls.mode != "off"):
             yield Complaint((*path, key), message, ((*path, "type"), (*path, "user"), tls))
 
 
@@ -133,26 +93,6 @@ def _check_lacks(check: Check, named: bool) -> Iterator[tuple[str, str]]:
         yield "user", "is missing: whose password is in `password_file`?"
 
 
-def servers_are_shown_whole_identities(meaning: Meaning) -> Iterator[Complaint]:
-    """A private key is of use only with its certificate."""
-    for index, backend in enumerate(meaning.document.backends):
-        if backend.tls.key and not backend.tls.certificate:
-            path: Path = ("backend", index, "tls", "certificate")
-            yield Complaint(path, "is missing: whose key is in `key`?")
-
-
-def ftp_servers_speak_in_clear(meaning: Meaning) -> Iterator[Complaint]:
-    """TLS on the control connection alone would leave the data connections in clear."""
-    for member in meaning.members:
-        backend = meaning.settings.backends.get(member.group.backend)
-        if member.frontend.protocol == "ftp" and backend and backend.tls.mode != "off":
-            message = (
-                f"backend {quote(backend.name)} has `tls.mode = {quote(backend.tls.mode)}`, and "
-                "data connections of ftp would go in clear: TLS for ftp is not in this version"
-            )
-            yield Complaint((*member.path, "backend"), message)
-
-
 def idle_times_are_read(meaning: Meaning) -> Iterator[Complaint]:
     """Idle is a session: its group says when, and a frontend only for a group of its own."""
     for path, frontend in meaning.frontends:
@@ -167,14 +107,10 @@ def idle_times_are_read(meaning: Meaning) -> Iterator[Complaint]:
 
 RULES: Final[tuple[Rule, ...]] = (
     frontends_listen,
-    tls_is_readable,
-    ended_tls_has_its_files,
     routes_can_match,
     proxies_are_trusted,
     data_headers_are_wanted,
     bare_data_is_of_ftp,
     idle_times_are_read,
     checks_can_run,
-    servers_are_shown_whole_identities,
-    ftp_servers_speak_in_clear,
 )

@@ -88,7 +88,8 @@ class ServerRule:
 class BackendTls:
     """TLS toward servers. Who is there is known before a byte of a client's is sent."""
 
-    mode: Literal["off", "on"] = "off"
+    mode: Literal["off", "on", "starttls", "match"] = "off"
+    """ftp: `starttls` asks for it by AUTH (RFC 4217), `match` where the client is protected."""
     ca: str = ""
     """A file of trusted certificates; empty: the platform's."""
     identity: str = ""
@@ -101,6 +102,8 @@ class BackendTls:
     alpn: tuple[str, ...] = ()
     """Protocols that are offered; empty: the extension is not sent."""
     minimum: TlsVersion = "1.2"
+    data: Literal["private", "clear"] = "private"
+    """ftp: whether data connections are protected when the control connection is."""
 
     def name_of(self, server: ServerRule) -> str:
         """The name that this server's certificate must carry."""

@@ -178,7 +178,8 @@ class ShownCertificate:
 class FrontendTls:
     """TLS on the client's side: not looked for, passed through, or ended here."""
 
-    mode: Literal["off", "pass", "terminate"] = "off"
+    mode: Literal["off", "pass", "terminate", "starttls"] = "off"
+    """`starttls`: it begins when the client says so, as FTP's AUTH (RFC 4217)."""
     certificates: tuple[ShownCertificate, ...] = ()
     """One that carries the name that a client asks for is shown; the first to all others."""
     strict_sni: bool = False
@@ -192,6 +193,13 @@ class FrontendTls:
     """Protocols, best first, of which a client that offers any must offer one (attack 4); empty:
     the extension is not answered."""
     minimum: TlsVersion = "1.2"
+    required: bool = True
+    """starttls: a client that did not say so may not log in."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether clients' TLS ends here, where there is any."""
+        return self.mode in ("terminate", "starttls")
 
 
 @attrs.frozen
@@ -248,6 +256,20 @@ class LoginRules:
 
 
 @attrs.frozen
+class FtpTls:
+    """TLS on an FTP frontend's data connections; its control connections' is the frontend's."""
+
+    data: Literal["required", "optional"] = "required"
+    """Whether a client whose control connection is protected must have its data protected, too."""
+    reuse: Literal["off", "offered", "required"] = "offered"
+    """Whether a data connection may, or must, resume the TLS session of its control connection (RFC
+    4217 section 10.2). Required, nobody else can take a data connection (attack 6)."""
+    unclean_close: Literal["report", "tolerate"] = "report"
+    """A data connection that ends without close_notify may have been cut off: the other end is told
+    by a reset, or it is taken for a whole one."""
+
+
+@attrs.frozen
 class FtpRules:
     """What an FTP frontend does with data channels and commands."""
 
@@ -275,6 +297,7 @@ class FtpRules:
     costs its sender (attack 25)."""
     features: Features = Features()
     failed_logins: LoginRules = LoginRules()
+    tls: FtpTls = FtpTls()
     sticky: tuple[Literal["source"], ...] = ()
     """A hint for the first pick of a later session; never membership."""
     sticky_for: float = 3600.0

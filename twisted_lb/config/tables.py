@@ -152,10 +152,6 @@ def _names(
 
 
 _NO_HTTP: Final = {"http": 'write "opaque", which hands every connection on as it is'}
-_NO_STARTTLS: Final = {"starttls": 'write "off", with which ftp answers AUTH by 502'}
-_NO_TLS_WITHIN: Final = dict.fromkeys(
-    ("starttls", "match"), 'write "on" for TLS from the first byte, or "off"'
-)
 _NO_USER: Final = {
     "user": "a server is chosen before the user's name is heard; take the word out, or write "
     '"source"'
@@ -181,7 +177,6 @@ KINDS: Final[Kinds] = {
     (WrittenRoute, "backend"): v.NAME,
     (WrittenRoute, "sni"): v.several(at.SNI),
     (WrittenRoute, "alpn"): v.several(at.ALPN),
-    (s.FrontendTls, "mode"): v.choice("off", "pass", "terminate", later=_NO_STARTTLS),
     (s.FrontendTls, "ca"): v.FILE,
     (s.FrontendTls, "alpn"): v.several(at.ALPN),
     (s.ShownCertificate, "file"): v.FILE,
@@ -205,7 +200,6 @@ KINDS: Final[Kinds] = {
     (WrittenFrontend, "observe"): v.FILE,
     (WrittenFrontend, "startups"): v.either(STARTUPS, v.word("unlimited")),
     (WrittenFrontend, "user_timeout"): v.either(_DURATION, v.word("kernel")),
-    (s.BackendTls, "mode"): v.choice("off", "on", later=_NO_TLS_WITHIN),
     (s.BackendTls, "ca"): v.FILE,
     (s.BackendTls, "identity"): at.HOST,
     (s.BackendTls, "certificate"): v.FILE,

@@ -40,6 +40,12 @@ class Arrival:
         if seconds is not None and not self.come.called:
             self._deadline = self._clock.callLater(seconds, self._too_late)
 
+    def again(self) -> Deferred[End]:
+        raise AssertionError("a transfer number is one connection's")
+
+    def close(self) -> None:
+        """It has come, or will not: there is nothing to close."""
+
     def arrives(self, end: End) -> None:
         """It has come."""
         self._over()

@@ -19,7 +19,7 @@ from ..errors import Ended, WireError
 from ..reactors import Reactor
 from ..secure import dial_tls
 from ..terms import MORE, Ending
-from ..tls import ClientContext, Identity
+from ..tls import ClientContext, ClientHandshake, Identity
 from .openingline import Answer, Opening, read_answer
 from .sessionid import PROTOCOL, alpn
 from .settings import Front
@@ -77,9 +77,8 @@ class FrontEnd:
         except Refused as why:
             raise _Again(Ended("no-server", f"the front-end {address}: {why}")) from None
         try:
-            await dial_tls(
-                end, self.context, self.front.name or address.host, self.seconds, self.reactor
-            )
+            handshake = ClientHandshake(self.context, self.front.name or address.host)
+            await dial_tls(end, handshake, self.seconds, self.reactor)
             end.write(bytes(opening))
             return end, await self._answered(end)
         except BaseException:

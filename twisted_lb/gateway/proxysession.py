@@ -94,7 +94,7 @@ class ProxySession:
 
     # Way
 
-    def listen(self, seconds: float) -> tuple[Address, Awaited]:
+    def listen(self, seconds: float, several: bool = False) -> tuple[Address, Awaited]:
         number = self._numbers.draw(self._arrivals)
         arrival = self._arrivals.expect(number, seconds)
         self._announce(Ready(number))

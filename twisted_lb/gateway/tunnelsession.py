@@ -80,7 +80,7 @@ class TunnelSession:
 
     # Way
 
-    def listen(self, seconds: float) -> tuple[Address, Awaited]:
+    def listen(self, seconds: float, several: bool = False) -> tuple[Address, Awaited]:
         number = self._numbers.draw(self._arrivals)
         return place(number), self._arrivals.expect(number, seconds)
 

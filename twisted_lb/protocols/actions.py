@@ -4,6 +4,7 @@ A machine (a Conversation) sits between two ends, client and server, and speaks 
 touches a socket: `converse` tells it events, and does what it asks, in order. A data channel is
 named by a small number that the machine draws; each of its two legs is either listened for or
 dialled (four cases), and when both legs stand they are joined without the machine seeing a byte.
+A leg that is private stands only when it was secured, too: the machine says when that is to begin.
 """
 
 from __future__ import annotations
@@ -56,6 +57,8 @@ class Listen:
 
     data: int
     side: Side
+    private: bool = False
+    """It is not joined before a StartTls has secured it."""
 
 
 @attrs.frozen
@@ -77,6 +80,22 @@ class Dial:
     data: int
     side: Side
     address: Address
+    private: bool = False
+    """As for Listen."""
+
+
+@attrs.frozen
+class StartTls:
+    """Secure one end of the control channel, or the leg of data channel `data` that stands.
+
+    We are the client's TLS server and the server's TLS client, whoever opened the connection (RFC
+    4217 section 7). Answered by `secured`; for a leg also by `failed`, while a control channel that
+    cannot be secured ends the conversation by `end`. What was asked to be sent before goes in the
+    clear, and nothing is told of that end until it is secured.
+    """
+
+    side: Side
+    data: int | None = None
 
 
 @attrs.frozen
@@ -125,7 +144,20 @@ class Finish:
     word: Ending
 
 
-Action = Send | Synch | Listen | Wait | Dial | Release | Abort | SetAlarm | Tell | CloseEnd | Finish
+Action = (
+    Send
+    | Synch
+    | Listen
+    | Wait
+    | Dial
+    | StartTls
+    | Release
+    | Abort
+    | SetAlarm
+    | Tell
+    | CloseEnd
+    | Finish
+)
 Actions = Iterable[Action]
 
 
@@ -147,6 +179,9 @@ class Conversation(Protocol):
 
     def connected(self, data: int, side: Side, now: float) -> Actions:
         """A leg of a data channel stands; when both do, they are joined by themselves."""
+
+    def secured(self, side: Side, data: int | None, now: float) -> Actions:
+        """What StartTls asked for is done: from here on it is TLS."""
 
     def failed(self, data: int, side: Side, word: Ending, now: float) -> Actions:
         """A leg could not be had: `full`, `too-slow`, `server-refused`, `client-left` …"""

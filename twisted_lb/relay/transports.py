@@ -113,13 +113,13 @@ class Joined:
 
     def _pass_eof(self, flow: _Flow) -> None:
         if flow.target.lost:
-            return
-        if self._client.done and self._server.done:
+            self._close(flow.source)
+        elif self._client.done and self._server.done:
             self._end("done")
             self._close(self._client.source)
             self._close(self._server.source)
         else:
-            flow.target.finish()
+            flow.passes()
 
     def _lost(self, flow: _Flow, clean: bool) -> None:
         self._living -= 1
@@ -129,7 +129,7 @@ class Joined:
         if not clean:
             self._end(self._fault(flow))
         if flow.done:
-            self._close(flow.target)
+            self._let_go(flow)
         else:
             flow.target.abort()
 
@@ -139,10 +139,24 @@ class Joined:
         return other.fault if other.done and not other.count else broken.fault
 
     def _close(self, end: End) -> None:
-        # The deadline first: a side that was finished already is lost within close().
+        self._set_deadline()
+        end.close()
+
+    def _let_go(self, flow: _Flow) -> None:
+        """The source has said all and is gone. The target gets all of that; what it says itself is
+        read and dropped: a socket that is closed with bytes unread is reset, and loses what was yet
+        to be sent.
+        """
+        self._set_deadline()
+        if flow.target.eof:
+            flow.target.close()
+        else:
+            flow.passes()
+
+    def _set_deadline(self) -> None:
+        # First of all: a side that was finished already is lost within close().
         if self._flush is None:
             self._flush = self._clock.callLater(FLUSH_TIMEOUT, self._give_up)
-        end.close()
 
     def _give_up(self) -> None:
         self._client.source.abort()
@@ -163,7 +177,7 @@ class Joined:
 class _Flow:
     """One direction: what comes from `source` goes to `target`."""
 
-    __slots__ = ("_joined", "count", "done", "fault", "source", "target", "waits")
+    __slots__ = ("_joined", "_passed", "count", "done", "fault", "source", "target", "waits")
 
     def __init__(self, joined: Joined, source: End, target: End, fault: Ending) -> None:
         self._joined = joined
@@ -176,6 +190,13 @@ class _Flow:
         """The last byte of this direction has come."""
         self.waits: IDelayedCall | None = None
         """With `eof_waits`: passes the end on."""
+        self._passed = False
+
+    def passes(self) -> None:
+        """The last byte is passed on, once."""
+        if not self._passed:
+            self._passed = True
+            self.target.finish()
 
     # Receiver
 

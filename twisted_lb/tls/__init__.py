@@ -9,6 +9,7 @@ from .client import Certificate, ClientContext, ClientHandshake, Untrusted
 from .failures import failure
 from .identity import Identity
 from .look import VERSIONS, CertificateSeen, LookingContext, certificate_seen
+from .resumption import Resumption
 from .server import ClientsAre, ServerContext, ServerHandshake
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ClientsAre",
     "Identity",
     "LookingContext",
+    "Resumption",
     "ServerContext",
     "ServerHandshake",
     "Untrusted",

@@ -21,6 +21,7 @@ from ..terms import TlsFacts
 from .facts import facts
 from .identity import Identity
 from .names import names
+from .resumption import Resumption
 from .versions import minimum_of
 
 NAMES_SHOWN: Final = 5
@@ -107,17 +108,23 @@ class ClientContext:
 
 @implementer(IOpenSSLClientConnectionCreator)
 class ClientHandshake:
-    """One handshake as a client that asks for `name` (a DNS name or an IP address) by SNI."""
+    """One handshake as a client that asks for `name` (a DNS name or an IP address) by SNI.
 
-    def __init__(self, context: ClientContext, name: str) -> None:
-        self._context = context
-        self._name = name
+    `resumption`: whose TLS session it goes on with, if the server will.
+    """
+
+    def __init__(
+        self, context: ClientContext, name: str, resumption: Resumption | None = None
+    ) -> None:
+        self.context = context
+        self.name = name
+        self._resumption = resumption
         self._connection: SSL.Connection | None = None
 
     @property
     def problem(self) -> str:
         """Why the chain was not accepted; empty as long as it was."""
-        return self._context.problem(self._connection) if self._connection else ""
+        return self.context.problem(self._connection) if self._connection else ""
 
     def verify(self) -> Certificate:
         """The peer's certificate, once the handshake is done. Raises Untrusted.
@@ -131,12 +138,12 @@ class ClientHandshake:
         try:
             peer = shown.to_cryptography()
             certificate = _read(peer)
-            check_name(peer, self._name)
+            check_name(peer, self.name)
         except VerificationError:
             shown_names = ", ".join(certificate.names[:NAMES_SHOWN])
-            raise Untrusted(f"its certificate is for {shown_names}, not for {self._name}") from None
+            raise Untrusted(f"its certificate is for {shown_names}, not for {self.name}") from None
         except CertificateError:
-            raise Untrusted(f"its certificate names nobody, not {self._name} either") from None
+            raise Untrusted(f"its certificate names nobody, not {self.name} either") from None
         except _MALFORMED as why:
             raise Untrusted(f"its certificate cannot be read: {why}") from None
         return certificate
@@ -146,12 +153,24 @@ class ClientHandshake:
         assert self._connection is not None, "the handshake is done"
         return facts(self._connection, verifies=True)
 
+    def resumption(self) -> Resumption:
+        """What further connections to this server go on with; the handshake is done."""
+        assert self._connection is not None, "the handshake is done"
+        return Resumption(self._connection)
+
+    def ended(self) -> None:
+        """The connection is gone; what it was given may be gone on with."""
+        if self._resumption is not None and self._connection is not None:
+            self._resumption.learn(self._connection)
+
     # IOpenSSLClientConnectionCreator
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
-        connection = self._context.connection()
-        if not _is_address(self._name):
-            connection.set_tlsext_host_name(self._name.encode("idna"))
+        connection = self.context.connection()
+        if not _is_address(self.name):
+            connection.set_tlsext_host_name(self.name.encode("idna"))
+        if self._resumption is not None and (session := self._resumption.next()) is not None:
+            connection.set_session(session)
         self._connection = connection
         return connection
 

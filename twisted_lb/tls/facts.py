@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from hashlib import sha256
-from typing import Final
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
 
 from ..terms import TlsFacts
+
+_lib: Final[Any] = SSL._lib  # type: ignore[attr-defined]
 
 COMMON_NAME_MAX: Final = 64
 """Characters, as RFC 5280 appendix A.1 has it (ub-common-name)."""
@@ -29,7 +31,13 @@ def facts(connection: SSL.Connection, *, verifies: bool) -> TlsFacts:
         cipher=connection.get_cipher_name() or "",
         common_name=_common_name(der) if der else "",
         verified=verifies and bool(der),
+        resumed=bool(_lib.SSL_session_reused(_ssl(connection))),
     )
+
+
+def _ssl(connection: SSL.Connection) -> Any:
+    """OpenSSL's own object: pyOpenSSL does not tell whether a session was resumed."""
+    return connection._ssl
 
 
 def _common_name(certificate: bytes) -> str:

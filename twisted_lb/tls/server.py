@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -42,7 +43,8 @@ class ServerContext:
 
     `ca`: the authorities of client certificates, as PEM. `alpn`: our protocol names, best first; a
     client that offers names and none of ours is refused (attack 4), one that offers none is not.
-    Raises ValueError when `ca` holds no certificate, or none is given where one is needed.
+    `resumes`: whether TLS sessions may be resumed. Raises ValueError when `ca` holds no
+    certificate, or none is given where one is needed.
     """
 
     def __init__(
@@ -53,7 +55,17 @@ class ServerContext:
         ca: bytes | None = None,
         alpn: tuple[str, ...] = (),
         minimum: str = "1.2",
+        resumes: bool = True,
     ) -> None:
+        self._anew = partial(
+            ServerContext,
+            identity,
+            clients=clients,
+            ca=ca,
+            alpn=alpn,
+            minimum=minimum,
+            resumes=resumes,
+        )
         self.verifies = clients in ("optional", "required")
         """Whether a client's certificate, where one is shown, is a trusted one."""
         self._alpn = [name.encode("ascii") for name in alpn]
@@ -63,6 +75,9 @@ class ServerContext:
         context.set_min_proto_version(minimum_of(minimum))
         # Without it OpenSSL resumes no session of a context that asks for certificates.
         context.set_session_id(b"twisted-lb")
+        if not resumes:
+            context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
+            context.set_options(SSL.OP_NO_TICKET)
         identity.show(context)
         if alpn:
             context.set_alpn_select_callback(self._select)
@@ -89,6 +104,10 @@ class ServerContext:
         names = self._offered.get(connection, ())
         return tuple(name.decode("ascii", "backslashreplace") for name in names)
 
+    def anew(self) -> ServerContext:
+        """Another one like this, which resumes no TLS session but its own."""
+        return self._anew()
+
     def _select(self, connection: SSL.Connection, offered: list[bytes]) -> bytes:
         if sum(map(len, offered)) > OFFERED_MOST:
             raise SSL.Error([("", "", "the client offers too many protocols")])
@@ -105,13 +124,16 @@ class ServerHandshake:
     """One handshake as a server."""
 
     def __init__(self, context: ServerContext) -> None:
-        self._context = context
+        self.context = context
         self._connection = context.connection()
 
     def facts(self) -> TlsFacts:
         """What the handshake that is done says; a client that had to be verified was."""
-        seen = facts(self._connection, verifies=self._context.verifies)
-        return attrs.evolve(seen, offered=self._context.offered(self._connection))
+        seen = facts(self._connection, verifies=self.context.verifies)
+        return attrs.evolve(seen, offered=self.context.offered(self._connection))
+
+    def ended(self) -> None:
+        """The connection is gone."""
 
     # IOpenSSLServerConnectionCreator
 

@@ -16,7 +16,7 @@ import attrs
 
 from ...errors import WireError
 from ...facts import AttackSeen
-from ...terms import Address, Ending
+from ...terms import Address
 from ...wire.ftp import Command, ReplyLine
 from ...wire.ftpaddress import (
     UnknownFamily,
@@ -32,7 +32,8 @@ from ...wire.ftpaddress import (
 )
 from ..actions import Listen, Side, Tell
 from .circumstances import Circumstances
-from .data import DataChannel, dialled
+from .data import DataChannel
+from .steps import Heard, Step, Steps, ask
 
 CANNOT_OPEN: Final = b"425 Can't open data connection."
 
@@ -60,19 +61,6 @@ class Refused:
     reply: bytes
     bounce: bool = False
     """It tried to have us connect to somebody else (attack 5)."""
-
-
-@attrs.frozen
-class Ask:
-    """A command for the server; answered with the last line of its reply."""
-
-    line: bytes
-
-
-Step = Ask | Listen | Tell
-Heard = ReplyLine | Address | Ending | None
-"""Of Ask, of Listen (a local address, or the word of its failure), of Tell."""
-Steps = Generator[Step, Heard, bytes]
 
 
 # -- what the client wants ---------------------------------------------------------------------
@@ -150,7 +138,7 @@ def announce(wish: Wish, channel: DataChannel, about: Circumstances) -> Steps:
         if channel.failed is not None:  # our listener expired before the server answered
             return CANNOT_OPEN
         if wish.target is not None:
-            channel.client = dialled(wish.target)
+            channel.client.dial(wish.target)
             return b"200 Active data connection accepted."
         port = (yield from _listen(channel, Side.CLIENT)).port
     except _Stopped as why:
@@ -167,16 +155,16 @@ def _server_listens(
     try:
         if _extends(wish, about) and about.memory.epsv:
             if (reply := (yield from _ask_extended(b"EPSV", about))) is not None:
-                channel.server = dialled(Address(about.server.host, parse_229(reply.line)))
+                channel.server.dial(Address(about.server.host, parse_229(reply.line)))
                 return
             about.memory.epsv = False
-        named = parse_227(_accepted((yield from _ask(b"PASV"))).line)
+        named = parse_227(_accepted((yield from ask(b"PASV"))).line)
     except WireError:
         raise _Stopped(CANNOT_OPEN) from None
     if not same_host(named.host, about.server.host) and not about.memory.foreign:
         about.memory.foreign = True
         yield Tell(AttackSeen("foreign-227", about.frontend, about.server, str(named)))
-    channel.server = dialled(Address(about.server.host, named.port))
+    channel.server.dial(Address(about.server.host, named.port))
 
 
 def _server_comes(
@@ -188,7 +176,7 @@ def _server_comes(
         if (yield from _ask_extended(b"EPRT " + format_eprt(here), about)) is not None:
             return
         about.memory.eprt = False
-    _accepted((yield from _ask(b"PORT " + format_port(here))))
+    _accepted((yield from ask(b"PORT " + format_port(here))))
 
 
 def _extends(wish: Wish, about: Circumstances) -> bool:
@@ -199,15 +187,9 @@ def _extends(wish: Wish, about: Circumstances) -> bool:
     return wish.extended and about.client_family == 1
 
 
-def _ask(line: bytes) -> Generator[Step, Heard, ReplyLine]:
-    heard = yield Ask(line)
-    assert isinstance(heard, ReplyLine), "Ask is answered with a reply"
-    return heard
-
-
 def _ask_extended(line: bytes, about: Circumstances) -> Generator[Step, Heard, ReplyLine | None]:
     """None: the server does not know the verb, and an older one would do (T44)."""
-    reply = yield from _ask(line)
+    reply = yield from ask(line)
     if reply.code in _REJECTED and about.server_family == 1:
         return None
     return _accepted(reply)
@@ -221,7 +203,7 @@ def _accepted(reply: ReplyLine) -> ReplyLine:
 
 
 def _listen(channel: DataChannel, side: Side) -> Generator[Step, Heard, Address]:
-    heard = yield Listen(channel.number, side)
+    heard = yield Listen(channel.number, side, channel.leg(side).private)
     if isinstance(heard, Address):
         return heard
     raise _Stopped(CANNOT_OPEN)

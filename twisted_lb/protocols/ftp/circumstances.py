@@ -6,7 +6,7 @@ import ipaddress
 
 import attrs
 
-from ...config.settings import FtpRules, LoginRules
+from ...config.settings import BackendTls, FrontendTls, FtpRules, LoginRules
 from ...terms import Address
 from ...wire.address import ip, within
 from ...wire.ftpaddress import Family, family, unmapped
@@ -44,6 +44,10 @@ class Circumstances:
     server_local: Address = attrs.field(converter=_plain)
     """Our end of it: what PORT and EPRT tell the server."""
     rules: FtpRules
+    tls: FrontendTls = attrs.field(factory=FrontendTls)
+    """How the client's side is protected."""
+    server_tls: BackendTls = attrs.field(factory=BackendTls)
+    """How the server's is."""
     memory: ServerMemory = attrs.field(factory=ServerMemory)
     failed_logins: FailedLogins = attrs.field(factory=lambda: FailedLogins(LoginRules()))
     """Shared by all conversations of the frontend (T49)."""

@@ -6,16 +6,16 @@ In: the client's bytes. Out: lines for the server, our own answers, announcement
 from __future__ import annotations
 
 from ...errors import WireError
-from ...facts import AttackSeen
 from ...terms import MORE
 from ...wire.ftp import Command, CommandReader, Fault
-from ..actions import Side, Synch, Tell
+from ..actions import Side, Synch
 from .announcement import Refused, read
-from .announcer import Announcer
+from .announcer import begin_announcement
 from .features import FeatureList, dropped
+from .negotiation import Negotiation
 from .state import State
 from .turns import Exchange
-from .verbs import ANNOUNCEMENTS, REFUSED, SECRET, TRANSFERS, WEB, known
+from .verbs import ANNOUNCEMENTS, REFUSED, SECRET, TLS_FEATURES, TRANSFERS, WEB, known
 
 _FAULTS = {
     Fault.TOO_LONG: b"500 Line too long.",
@@ -26,10 +26,10 @@ _FAULTS = {
 class Commands:
     """The client's half of the control connection. Raises WireError when it must end."""
 
-    def __init__(self, state: State, announcer: Announcer) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._announcer = announcer
         self._reader = CommandReader()
+        self.negotiation = Negotiation(state, lambda: self._reader.held > 0 or not self.done)
         self._next: Command | Fault | None = None
         """The line whose turn has not come."""
         self._dropped = dropped(state.about.rules.features)
@@ -67,7 +67,7 @@ class Commands:
 
     def _mind_the_web(self, item: Command | Fault) -> None:
         if isinstance(item, Command) and item.verb in WEB and not self._state.login.done:
-            self._attack("web-request")
+            self._state.attack("web-request")
             raise WireError("a web client")
 
     def _take(self, item: Command | Fault, now: float) -> None:
@@ -75,14 +75,18 @@ class Commands:
             self._misunderstood(_FAULTS[item])
         elif not known(item.verb):
             self._misunderstood(b"500 Syntax error: no command.")
+        elif self.negotiation.knows(item.verb):
+            self.negotiation.take(item)
         elif item.verb in REFUSED:
-            self._refuse(REFUSED[item.verb])
+            self._state.refuse(REFUSED[item.verb])
         elif item.verb in self._dropped:
-            self._refuse(b"502 %s is not available here." % item.verb)
+            self._state.refuse(b"502 %s is not available here." % item.verb)
+        elif objection := self.negotiation.objection(item.verb):
+            self._state.refuse(objection)
         elif item.verb in ANNOUNCEMENTS:
             self._announce(item)
         elif item.verb == b"PASS" and self._guesses(now):
-            self._refuse(b"530 Login incorrect.")
+            self._state.refuse(b"530 Login incorrect.")
         else:
             self._pass_on(item, now)
 
@@ -98,51 +102,47 @@ class Commands:
         if verb == b"ABOR" and state.turns.transfer is not None:
             state.turns.transfer.aborted = True
         argument = b"" if verb in SECRET else command.argument
-        features = FeatureList(state.about.rules.features) if verb == b"FEAT" else None
+        features = self._features() if verb == b"FEAT" else None
         state.turns.sent(Exchange(verb, argument, now, features=features))
+
+    def _features(self) -> FeatureList:
+        about = self._state.about
+        return FeatureList(about.rules.features, TLS_FEATURES.get(about.tls.mode, ()))
 
     def _guesses(self, now: float) -> bool:
         """Whether too many passwords were wrong for one more to be tried (T49)."""
         state, about = self._state, self._state.about
         guesses = about.failed_logins.refuses(about.client.host, state.login.user, now)
         if guesses:
-            self._attack("password-guessing")
+            self._state.attack("password-guessing")
         return guesses
 
     def _announce(self, command: Command) -> None:
         state = self._state
         if not state.login.done:  # no port is opened for a stranger (attack 19)
-            self._refuse(b"530 Log in with USER and PASS first.")
+            self._state.refuse(b"530 Log in with USER and PASS first.")
             return
         wish = read(command, state.about)
         if isinstance(wish, Refused):
             if wish.bounce:
-                self._attack("bounce")
-            self._refuse(wish.reply)
+                self._state.attack("bounce")
+            self._state.refuse(wish.reply)
         elif wish.only_epsv:
             state.only_epsv = True
             state.answer(b"200 EPSV ALL accepted.")
         elif state.only_epsv and command.verb != b"EPSV":
-            self._refuse(b"503 Only EPSV after EPSV ALL.")
+            self._state.refuse(b"503 Only EPSV after EPSV ALL.")
         else:
             state.login.refused = 0
-            self._announcer.begin(command.verb, wish)
+            begin_announcement(state, command.verb, wish)
 
     def _misunderstood(self, reply: bytes) -> None:
         self._state.answer(reply)
         self._state.login.misunderstood()
 
-    def _refuse(self, reply: bytes) -> None:
-        self._state.answer(reply)
-        self._state.login.refused += 1
-
     def _mind_the_useless(self) -> None:
         """Whoever has said too much that nobody understands is no FTP client (attacks 4, 25)."""
         login, rules = self._state.login, self._state.about.rules
         if login.unknown >= rules.unknown_commands or login.refused >= rules.refused_commands:
-            self._attack("unknown-commands")
+            self._state.attack("unknown-commands")
             raise WireError("too many unknown commands")
-
-    def _attack(self, kind: str) -> None:
-        about = self._state.about
-        self._state.out.do(Tell(AttackSeen(kind, about.frontend, about.client)))

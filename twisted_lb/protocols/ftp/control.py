@@ -1,8 +1,9 @@
 """One FTP control connection between its two ends: commands forth, replies back. Sans-I/O.
 
 In: the events of a Conversation. Out: its actions. The parts: `commands` takes the client's
-lines, `replies` the server's, `turns` knows who waits for an answer, `announcer` translates data
-channels, `data` opens and counts them.
+lines, `replies` the server's, `turns` knows who waits for an answer, `dealings` asks the server on
+our own account, `announcer` translates data channels, `data` opens and counts them, `negotiation`
+has both sides protected.
 
 Rules:
 - The client gets the server's replies in the order they come, and our own in their turn; none is
@@ -21,10 +22,10 @@ from ...errors import WireError
 from ...terms import Address, Ending
 from ..actions import Actions, Finish, SetAlarm, Side
 from .announcement import CANNOT_OPEN
-from .announcer import Announcer
 from .circumstances import Circumstances
 from .commands import Commands
 from .data import TRANSFER_ALARM
+from .protection import Unprotected
 from .replies import Replies
 from .state import State
 
@@ -53,9 +54,8 @@ class FtpControl:
 
     def __init__(self, about: Circumstances) -> None:
         self._state = State(about)
-        announcer = self._announcer = Announcer(self._state)
-        self._commands = Commands(self._state, announcer)
-        self._replies = Replies(self._state, announcer)
+        self._commands = Commands(self._state)
+        self._replies = Replies(self._state, self._commands.negotiation)
         self._closed: set[Side] = set()
         self._leaving = False
 
@@ -78,7 +78,7 @@ class FtpControl:
 
     def listening(self, data: int, side: Side, address: Address, now: float) -> Actions:
         """The listener that an announcement asked for stands."""
-        self._announcer.step(address)
+        self._state.dealings.step(address)
         return self._settle(now)
 
     def connected(self, data: int, side: Side, now: float) -> Actions:
@@ -86,9 +86,19 @@ class FtpControl:
         self._state.channels.connected(data, side)
         return self._settle(now)
 
+    def secured(self, side: Side, data: int | None, now: float) -> Actions:
+        """A control connection, or a leg of a data channel, is protected."""
+        if data is None:
+            self._commands.negotiation.secured(side)
+        else:
+            self._state.channels.secured(data, side)
+        return self._settle(now)
+
     def failed(self, data: int, side: Side, word: Ending, now: float) -> Actions:
         """A leg could not be had, or broke before the other one stood."""
-        if not self._announcer.listener_failed(data, word):
+        if self._state.dealings.awaits_listener(data):
+            self._state.dealings.step(word)
+        else:
             self._state.channels.failed(data, word)
         return self._settle(now)
 
@@ -128,6 +138,8 @@ class FtpControl:
             self._commands.hear(now)
         except WireError:
             self._end("wire-error", now)
+        except Unprotected:
+            self._end("tls-failed", now)
         if self._closed and not self._state.over:
             self._mind_the_ends(now)
         return self._state.out.empty()

@@ -4,6 +4,8 @@ In: what was announced, the transfers that use it, what became of the legs. Out:
 Abort, and one TransferEnded for each transfer.
 
 Rules:
+- A leg is protected when it was to be at its announcement. TLS begins on it when the server has
+  accepted a transfer, and then on both (RFC 4217 section 7; T62, T63).
 - A server that listens is dialled when the client's leg stands, or, when the client listens, as
   soon as a transfer was asked for.
 - A client that listens is dialled when the server's leg stands and the server has accepted: a
@@ -20,14 +22,14 @@ Rules:
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Final
 
 import attrs
 
 from ...facts import TransferEnded
 from ...terms import Address, Ending
-from ..actions import Abort, Dial, Release, SetAlarm, Side, Tell, Wait
+from ..actions import Abort, Dial, Release, SetAlarm, Side, StartTls, Tell, Wait
 from .circumstances import Circumstances
 from .outbox import Outbox
 
@@ -44,6 +46,10 @@ class Stand(enum.Enum):
     """To be dialled, when its time comes."""
     COMING = enum.auto()
     """Listened for, or being dialled."""
+    BARE = enum.auto()
+    """It stands, and TLS is to begin on it."""
+    SHAKING = enum.auto()
+    """TLS has begun."""
     STANDS = enum.auto()
 
 
@@ -51,14 +57,19 @@ class Stand(enum.Enum):
 class Leg:
     """One leg of a data channel."""
 
+    private: bool = False
     target: Address | None = None
     """Where it is dialled; None: it is listened for."""
     stand: Stand = Stand.COMING
 
+    def dial(self, target: Address) -> None:
+        """It is one that will be dialled."""
+        self.target, self.stand = target, Stand.IDLE
 
-def dialled(target: Address) -> Leg:
-    """A leg that will be dialled."""
-    return Leg(target, Stand.IDLE)
+    @property
+    def reached(self) -> bool:
+        """Whether its connection stands."""
+        return self.stand not in (Stand.IDLE, Stand.COMING)
 
 
 @attrs.define(eq=False)
@@ -113,7 +124,7 @@ class DataChannel:
 
     @property
     def joined(self) -> bool:
-        """Whether both legs stand."""
+        """Whether both legs stand, protected where they are to be."""
         return self.client.stand is self.server.stand is Stand.STANDS
 
     @property
@@ -121,24 +132,37 @@ class DataChannel:
         """Whether bytes may have left one end without anybody at the other (T5)."""
         return self.failed is None and not self.joined and self.server.stand is not Stand.IDLE
 
-    def due(self) -> Iterator[Dial]:
-        """The legs whose time to be dialled has come."""
-        transfer, client, server = self.transfer, self.client, self.server
-        wanted = transfer is not None and not transfer.reply
-        if self.failed is not None:
-            return
-        if server.target is not None and server.stand is Stand.IDLE:
-            if client.stand is Stand.STANDS or (client.target is not None and wanted):
-                server.stand = Stand.COMING
-                yield Dial(self.number, Side.SERVER, server.target)
-        elif client.target is not None and client.stand is Stand.IDLE:
-            # A server that connects by itself has accepted; one that we connected to says so (T47).
-            accepted = server.target is None or (
-                wanted and transfer is not None and transfer.started
-            )
-            if accepted and server.stand is Stand.STANDS:
-                client.stand = Stand.COMING
-                yield Dial(self.number, Side.CLIENT, client.target)
+    def leg(self, side: Side) -> Leg:
+        """That of one side."""
+        return self.client if side is Side.CLIENT else self.server
+
+    def due(self) -> Iterator[Dial | StartTls]:
+        """The legs whose time to be dialled, or secured, has come."""
+        for side in Side if self.failed is None else ():
+            leg = self.leg(side)
+            if leg.target is not None and leg.stand is Stand.IDLE and self._wants(side):
+                leg.stand = Stand.COMING
+                yield Dial(self.number, side, leg.target, leg.private)
+            elif leg.stand is Stand.BARE and self._accepted:
+                leg.stand = Stand.SHAKING
+                yield StartTls(side, self.number)
+
+    def _wants(self, side: Side) -> bool:
+        """Whether a leg to this side is dialled now."""
+        if side is Side.SERVER:
+            return self.client.reached or (self.client.target is not None and self._used)
+        # A server that connects by itself has accepted; one that we connected to says so (T47).
+        return self.server.reached and (self.server.target is None or self._accepted)
+
+    @property
+    def _used(self) -> bool:
+        """Whether a transfer waits for it."""
+        return self.transfer is not None and not self.transfer.reply
+
+    @property
+    def _accepted(self) -> bool:
+        """Whether the server has accepted that."""
+        return self._used and self.transfer is not None and self.transfer.started
 
 
 class Channels:
@@ -155,12 +179,15 @@ class Channels:
 
     # -- announcements ------------------------------------------------------------------------
 
-    def replace(self) -> DataChannel | None:
-        """A fresh channel instead of the one announced before; None when there are too many."""
+    def replace(self, private: Container[Side] = ()) -> DataChannel | None:
+        """A fresh channel instead of the one announced before, protected on these sides; None when
+        there are too many."""
         self.release()
         if len(self._living) >= CHANNELS_MOST:
             return None
-        channel = DataChannel(self._draw())
+        channel = DataChannel(
+            self._draw(), Leg(Side.CLIENT in private), Leg(Side.SERVER in private)
+        )
         self._living[channel.number] = channel
         return channel
 
@@ -185,6 +212,16 @@ class Channels:
         if channel.transfer is not None:
             self._part(channel.transfer)
         self.drop(channel)
+
+    def expire(self) -> None:
+        """No transfer may use what is announced: it would be protected otherwise than agreed."""
+        channel = self._announced
+        if channel is None or channel.transfer is not None or channel.failed is not None:
+            return
+        if channel.joined:
+            self._out.do(Abort(channel.number))
+        else:
+            self.failed(channel.number, "tls-failed")
 
     def _draw(self) -> int:
         self._count += 1
@@ -256,9 +293,13 @@ class Channels:
             self._out.do(Abort(number))
             return
         channel = self._living[number]
-        leg = channel.client if side is Side.CLIENT else channel.server
-        leg.stand = Stand.STANDS
+        leg = channel.leg(side)
+        leg.stand = Stand.BARE if leg.private else Stand.STANDS
         self._advance(channel)
+
+    def secured(self, number: int, side: Side) -> None:
+        """A leg is protected from here on."""
+        self._living[number].leg(side).stand = Stand.STANDS
 
     def failed(self, number: int, word: Ending) -> None:
         """A leg could not be had, or stood and broke before the other came."""
@@ -308,10 +349,8 @@ class Channels:
 
     def _wait(self, channel: DataChannel, client: float | None, server: float | None) -> None:
         """How long the legs that are listened for may take from now on."""
-        for side, leg, seconds in (
-            (Side.CLIENT, channel.client, client),
-            (Side.SERVER, channel.server, server),
-        ):
+        for side, seconds in ((Side.CLIENT, client), (Side.SERVER, server)):
+            leg = channel.leg(side)
             if channel.failed is None and leg.target is None and leg.stand is Stand.COMING:
                 self._out.do(Wait(channel.number, side, seconds))
 

@@ -27,10 +27,10 @@ def dropped(features: Features) -> frozenset[bytes]:
 class FeatureList:
     """One reply to FEAT."""
 
-    def __init__(self, features: Features) -> None:
+    def __init__(self, features: Features, tls: tuple[bytes, ...] = ()) -> None:
         self._accept = frozenset(name.encode() for name in features.accept)
-        self._drop = UNTRUE_FEATURES.union(name.encode() for name in features.drop)
-        ours = [name for name in OUR_FEATURES if self._fits(name)]
+        self._drop = frozenset(name.encode() for name in features.drop)
+        ours = [line for line in (*OUR_FEATURES, *tls) if self._fits(_name(line))]
         inserted = [line.encode() for line in features.insert]
         self._missing = {_name(line): line for line in (*ours, *inserted)}
 
@@ -49,7 +49,7 @@ class FeatureList:
 
     def _feature(self, text: bytes) -> list[bytes]:
         name = _name(text.removeprefix(b"211-"))
-        if name and not self._fits(name):
+        if name in UNTRUE_FEATURES or (name and not self._fits(name)):
             return []
         self._missing.pop(name, None)
         return [text]

@@ -8,24 +8,35 @@ from __future__ import annotations
 from typing import Final
 
 from ...errors import WireError
+from ...facts import AttackSeen
 from ...terms import MORE
 from ...wire.ftp import ReplyLine, ReplyReader
-from ..actions import Side
+from ..actions import Side, Tell
 from .announcement import CANNOT_OPEN
-from .announcer import Announcer
 from .data import Transfer
+from .negotiation import INJECTION, Negotiation
 from .state import State, text
-from .turns import Exchange, Owner
+from .turns import GREETING, Exchange, Owner
+from .verbs import UPLOADS
 
 _ADDRESS_CODES: Final = frozenset({227, 228, 229})
+
+
+def _instead(transfer: Transfer) -> bytes:
+    """What a client gets in the place of a success that is none: there was no data connection, or
+    the server takes a part of an upload, cut off, for the whole (T4, T68)."""
+    if transfer.failed is not None:
+        return CANNOT_OPEN
+    cut = transfer.ending not in ("", "done") and transfer.command.encode() in UPLOADS
+    return b"426 Connection closed; transfer aborted." if cut else b""
 
 
 class Replies:
     """The server's half of the control connection. Raises WireError when it must end."""
 
-    def __init__(self, state: State, announcer: Announcer) -> None:
+    def __init__(self, state: State, negotiation: Negotiation) -> None:
         self._state = state
-        self._announcer = announcer
+        self._negotiation = negotiation
         self._reader = ReplyReader()
         self._owner: Owner = None
         """Whose the current reply is."""
@@ -91,8 +102,8 @@ class Replies:
         if isinstance(owner, Transfer):
             if owner.given_up:
                 return []
-            if owner.failed is not None and line.code // 100 == 2:
-                return [CANNOT_OPEN] if line.final else []
+            if line.code // 100 == 2 and (said := _instead(owner)):
+                return [said] if line.final else []
         elif owner is not None:
             if owner.steps is not None:
                 return []
@@ -118,10 +129,18 @@ class Replies:
             if under_way:
                 self._accepted(owner, line.code)
             elif owner.steps is not None:
-                self._announcer.step(line)
+                self._mind_the_clear(line)
+                self._state.dealings.step(line)
             else:
                 self._state.turns.answered(owner)
                 self._follows(owner, line.code, now)
+
+    def _mind_the_clear(self, line: ReplyLine) -> None:
+        """What stands behind a 234 in the clear is not the server's (attack 2)."""
+        if line.code == 234 and self.held:
+            about = self._state.about
+            self._state.out.do(Tell(AttackSeen(INJECTION, about.frontend, about.server)))
+            raise WireError("replies behind a 234")
 
     def _concluded(self, transfer: Transfer, code: int, now: float) -> None:
         self._state.turns.transferred()
@@ -144,7 +163,9 @@ class Replies:
             state.about.failed_logins.failed(state.about.client.host, state.login.user, now)
         if code // 100 != 2:
             return
-        if exchange.verb == b"QUIT":
+        if exchange.verb == GREETING:
+            self._negotiation.greeted()
+        elif exchange.verb == b"QUIT":
             state.quit = True
         elif exchange.verb == b"REIN":
             state.only_epsv = False

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import attrs
 
-from ..actions import Side
+from ...facts import AttackSeen
+from ..actions import Side, Tell
 from .circumstances import Circumstances
 from .data import Channels, Transfer
+from .dealings import Dealings
 from .login import Login
 from .outbox import Outbox
+from .protection import Protection, protection
 from .turns import Turns
 
 
@@ -22,6 +25,14 @@ class State:
     login: Login = attrs.field(factory=Login)
     channels: Channels = attrs.field(
         default=attrs.Factory(lambda self: Channels(self.about, self.out), takes_self=True)
+    )
+    dealings: Dealings = attrs.field(
+        default=attrs.Factory(lambda self: Dealings(self.out, self.turns), takes_self=True)
+    )
+    protection: Protection = attrs.field(
+        default=attrs.Factory(
+            lambda self: protection(self.about.tls, self.about.server_tls), takes_self=True
+        )
     )
     half: int = 0
     """The code of a reply that the client has the beginning of; 0 between replies."""
@@ -38,6 +49,15 @@ class State:
         """Our own reply to the client, of one line."""
         self.out.line(Side.CLIENT, line)
         self.last = int(line[:3])
+
+    def refuse(self, line: bytes) -> None:
+        """Our own reply to a command of which nothing came."""
+        self.answer(line)
+        self.login.refused += 1
+
+    def attack(self, kind: str) -> None:
+        """The client did something that no honest one does."""
+        self.out.do(Tell(AttackSeen(kind, self.about.frontend, self.about.client)))
 
     def transfer(self, verb: bytes, argument: bytes, now: float) -> Transfer:
         """The server was sent a transfer command."""

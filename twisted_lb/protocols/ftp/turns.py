@@ -15,13 +15,14 @@ Rules:
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
 import attrs
 
-from .announcement import Steps
 from .data import Transfer
 from .features import FeatureList
+from .steps import Steps
 from .verbs import ABOR_REPLIES, ANNOUNCEMENTS, OVERTAKING, TRANSFERS, ends_transfer
 
 WAITING_MOST: Final = 8
@@ -44,10 +45,12 @@ class Exchange:
     """Empty for PASS and ACCT: a password is passed on and forgotten."""
     sent: float = 0.0
     steps: Steps | None = attrs.field(default=None, repr=False)
-    """An announcement: the replies are its own, not the client's."""
+    """Our own dealings with the server: the replies are theirs, not the client's."""
+    conclude: Callable[[bytes], None] = attrs.field(default=lambda answer: None, repr=False)
+    """Told their answer."""
     features: FeatureList | None = attrs.field(default=None, repr=False)
     asked: bool = True
-    """False while an announcement waits for a listener and not for the server."""
+    """False while they wait for a listener, or for TLS, and not for the server."""
     may_be_answered: bool = False
     """An ABOR after the transfer's end: some servers say 226 once for both."""
 

@@ -14,6 +14,9 @@ from typing import Final
 TRANSFERS: Final = frozenset({b"APPE", b"LIST", b"MLSD", b"NLST", b"RETR", b"STOR", b"STOU"})
 """Commands that move bytes over a data channel."""
 
+UPLOADS: Final = frozenset({b"APPE", b"STOR", b"STOU"})
+"""Those whose bytes come from the client."""
+
 ANNOUNCEMENTS: Final = frozenset({b"PASV", b"EPSV", b"PORT", b"EPRT"})
 """Commands that announce a data channel."""
 
@@ -63,6 +66,12 @@ UNTRUE_FEATURES: Final = frozenset(REFUSED)
 
 OUR_FEATURES: Final = (b"EPRT", b"EPSV")
 """What we do whatever the server says."""
+
+TLS_FEATURES: Final[dict[str, tuple[bytes, ...]]] = {
+    "terminate": (b"PBSZ", b"PROT"),
+    "starttls": (b"AUTH TLS", b"PBSZ", b"PROT"),
+}
+"""And what the client's TLS adds, by its mode (RFC 4217 section 6; T73)."""
 
 _ABOUT_NO_FILE: Final = ANNOUNCEMENTS | {
     b"ABOR",
