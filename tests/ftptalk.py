@@ -26,6 +26,7 @@ def circumstances(
     tls: FrontendTls | None = None,
     server_tls: BackendTls | None = None,
     data_tls: FtpTls | None = None,
+    login_timeout: float | None = None,
     **rules: Any,
 ) -> Circumstances:
     """Between a client and a server of these families, protected like that."""
@@ -36,6 +37,7 @@ def circumstances(
         server_local=Address(SERVER[server][1], 60_000),
         rules=FtpRules(tls=data_tls or FtpTls(), **rules),
         memory=memory or ServerMemory(),
+        login_timeout=login_timeout,
         tls=tls or FrontendTls(),
         server_tls=server_tls or BackendTls(),
         session="s1",

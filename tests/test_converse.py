@@ -135,7 +135,10 @@ def test_an_end_is_told_once_whether_by_fin_or_by_loss() -> None:
 def test_when_a_byte_last_moved_is_remembered_also_of_the_data_channels() -> None:
     talk = talked()
     talk.world.advance(5)
-    talk.client.says(b"x")
+    talk.does(Send(S, b"NOOP\r\n"))
+    assert talk.converse.moved == 5
+    talk.world.advance(5)
+    talk.client.says(b"half a li")
     assert talk.converse.moved == 5
     client, server = talk.joined()
     talk.world.advance(20)
@@ -143,7 +146,7 @@ def test_when_a_byte_last_moved_is_remembered_also_of_the_data_channels() -> Non
     talk.world.advance(20)
     client.goes(clean=False)
     server.goes(clean=False)
-    assert talk.converse.moved == 25
+    assert talk.converse.moved == 30
 
 
 # -- what the machine asks for ---------------------------------------------------------------------

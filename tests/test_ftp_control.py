@@ -372,3 +372,52 @@ def test_many_reply_lines_leave_in_one_piece() -> None:
     text = b"214-Help\r\n" + b" verb\r\n" * 5000 + b"214 End\r\n"
     (send,) = machine.received(Side.SERVER, text, 0.0)
     assert getattr(send, "data", b"") == text
+
+
+# -- in time ---------------------------------------------------------------------------------------
+
+HURRIED = """
+        S: 220 hello          -> C: 220 hello
+                              -> alarm login 60
+"""
+
+
+def test_who_does_not_log_in_in_time_is_told_and_goes() -> None:
+    """Attack 11: whatever was said meanwhile."""
+    machine = fresh(login_timeout=60.0)
+    play(
+        machine,
+        HURRIED
+        + """
+        C: USER joe           -> S: USER joe
+        S: 331 Password?      -> C: 331 Password?
+        C: PASS wrong         -> S: PASS wrong
+        S: 530 No             -> C: 530 No
+        C: NOOP               -> S: NOOP
+        S: 200 ok             -> C: 200 ok
+        alarm login           -> C: 421 Nobody logged in in time, closing control connection.
+                              -> finish too-slow
+        """,
+    )
+
+
+def test_who_is_logged_in_has_all_the_time() -> None:
+    machine = fresh(login_timeout=60.0)
+    play(
+        machine,
+        HURRIED
+        + """
+        C: USER joe           -> S: USER joe
+        S: 230 Welcome        -> C: 230 Welcome
+                              -> alarm login off
+        C: USER ann           -> S: USER ann
+        S: 331 Password?      -> C: 331 Password?
+                              -> alarm login 60
+        C: PASS right         -> S: PASS right
+        S: 230 Welcome        -> C: 230 Welcome
+                              -> alarm login off
+        C: REIN               -> S: REIN
+        S: 220 Begin again    -> C: 220 Begin again
+                              -> alarm login 60
+        """,
+    )

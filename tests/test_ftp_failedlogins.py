@@ -12,7 +12,7 @@ from tests.script import play
 from twisted_lb.config.settings import LoginRules
 from twisted_lb.protocols.ftp import failedlogins
 from twisted_lb.protocols.ftp.control import FtpControl
-from twisted_lb.protocols.ftp.failedlogins import FailedLogins
+from twisted_lb.protocols.ftp.failedlogins import MOST, FailedLogins
 
 HOME, ELSEWHERE = "192.0.2.9", "198.51.100.9"
 
@@ -118,7 +118,7 @@ def test_who_has_guessed_too_often_is_refused_without_a_server_being_asked() -> 
 
 
 def test_a_right_password_costs_nothing() -> None:
-    table = limits(per_user=1)
+    table = limits(per_address=1)
     for code in (230, 332):
         play(
             conversation(table),
@@ -131,6 +131,31 @@ def test_a_right_password_costs_nothing() -> None:
         )
     play(conversation(table), WRONG)
     play(conversation(table), REFUSED)
+
+
+def test_who_logged_in_from_an_address_is_not_locked_out_by_guesses_from_elsewhere() -> None:
+    """T49: nobody can lock out a user whose name he knows."""
+    table = limits(per_user=1, per_address=3)
+    table.succeeded("192.0.2.9", "joe")
+    for _ in range(5):
+        table.failed("198.51.100.66", "joe", 0.0)
+    assert table.refuses("198.51.100.66", "joe", 0.0)
+    assert table.refuses("192.0.2.10", "joe", 0.0)
+    assert not table.refuses("192.0.2.9", "joe", 0.0)
+    for _ in range(3):
+        table.failed("192.0.2.9", "joe", 0.0)
+    assert table.refuses("192.0.2.9", "joe", 0.0)
+
+
+def test_so_many_places_are_known_and_no_more() -> None:
+    """Attack 21."""
+    table = limits(per_user=1)
+    table.failed("198.51.100.66", "joe", 0.0)
+    table.succeeded("192.0.2.9", "joe")
+    for number in range(MOST):
+        table.succeeded("192.0.2.10", f"user{number}")
+    assert table.refuses("192.0.2.9", "joe", 0.0)
+    assert len(table._known) == MOST
 
 
 def test_what_is_kept_of_a_name_says_nothing_without_the_secret() -> None:

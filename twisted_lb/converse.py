@@ -89,7 +89,8 @@ class Converse:
             self._ends[side].give(_Ear(self, side))
 
     def look(self) -> None:
-        """Lines are noted as they come; a client that takes its time over replies is idle."""
+        """What is passed on is noted at once. Half a line moves nothing, nor does a client that
+        takes its time over replies."""
 
     def stop(self, word: Ending) -> None:
         """The session ends: let the machine say its last word."""
@@ -128,7 +129,6 @@ class Converse:
 
     def _received(self, side: Side, data: bytes) -> None:
         self.count[side] += len(data)
-        self.moved = self._now()
         self._event(self._machine.received, side, data)
 
     def _closed(self, side: Side) -> None:
@@ -187,6 +187,7 @@ class Converse:
     def _do(self, action: Action) -> None:
         match action:
             case Send(to, data):
+                self.moved = self._now()
                 self._ends[to].write(data)
             case Synch(to):
                 send_urgently(self._ends[to], SYNCH)

@@ -164,6 +164,7 @@ class Ftp:
             server=control[Side.SERVER].peer,
             server_local=control[Side.SERVER].local,
             rules=story.parts.frontend.ftp,
+            login_timeout=story.parts.frontend.timeout.login,
             tls=story.parts.frontend.tls,
             server_tls=backend_of(story).settings.tls,
             memory=self._memories.setdefault(session.server, ServerMemory()),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest_twisted
+from twisted.internet.task import LoopingCall
 
 from tests.loopback.ftp_site import FtpSite, ftp
 from tests.loopback.ftp_talks import ANSWERS, Served, Visitor
-from twisted_lb.config.settings import LoginRules
-from twisted_lb.facts import AttackSeen
+from twisted_lb.config.settings import FrontendTimeout, LoginRules
+from twisted_lb.facts import AttackSeen, ConnectionEnded
 
 SERVERS = ("127.0.0.2", "127.0.0.3")
 
@@ -55,3 +56,34 @@ async def test_an_address_that_guesses_names_is_stopped_as_well(ftp_site: FtpSit
     heard = [await tries(ftp_site, f"user{n}", "wrong", "127.0.1.1") for n in range(4)]
     assert heard == [b"530 Not this one"] * 3 + [b"530 Login incorrect."]
     assert (await tries(ftp_site, "joe", "right", "127.0.1.2"))[:3] == b"230"
+
+
+@pytest_twisted.ensureDeferred
+async def test_clients_that_never_log_in_go_in_time_whatever_they_say(ftp_site: FtpSite) -> None:
+    """Attack 11: silent, with half a line a turn, and with whole commands; others are not held up.
+
+    A deadline of a second: an idle timer would never have run out.
+    """
+    port = ftp_site.serve_ftp(*SERVERS)
+    hurried = {"timeout": FrontendTimeout(login=1.0), "startups": None}
+    ftp_site.start(ftp(port, *SERVERS, frontend=hurried))
+    slow = [await ftp_site.visit() for _ in range(60)]
+    words = (b"", b"U", b"NOOP\r\n")
+
+    def trickle() -> None:
+        for number, visitor in enumerate(slow):
+            if not visitor.ended and (said := words[number % 3]):
+                visitor.says(said)
+
+    trickling = LoopingCall(trickle)
+    trickling.start(0.1)
+    try:
+        visitor = await ftp_site.visit()
+        await visitor.login()
+        await ftp_site.until(lambda: len(ftp_site.of(ConnectionEnded)) == 60)
+    finally:
+        trickling.stop()
+    assert {fact.ending for fact in ftp_site.of(ConnectionEnded)} == {"too-slow"}
+    assert all(1.0 <= fact.seconds < 5.0 for fact in ftp_site.of(ConnectionEnded))
+    assert all(b"421 Nobody logged in in time" in each.heard for each in slow)
+    await visitor.does("NOOP", 200)

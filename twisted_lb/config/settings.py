@@ -226,6 +226,8 @@ class FrontendTimeout:
     idle: float | None = None
     """None: never. With a group, its `idle` counts instead; without one, `load` gives this value
     to the frontend's own group, and 15 minutes to ftp frontends where nothing is written."""
+    login: float | None = 120.0
+    """ftp: from the join until somebody is logged in; as sshd's LoginGraceTime. None: any time."""
 
 
 @attrs.frozen

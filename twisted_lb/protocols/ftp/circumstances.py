@@ -46,6 +46,8 @@ class Circumstances:
     rules: FtpRules
     tls: FrontendTls = attrs.field(factory=FrontendTls)
     """How the client's side is protected."""
+    login_timeout: float | None = None
+    """How long the client may take to log in; None: as long as it likes."""
     server_tls: BackendTls = attrs.field(factory=BackendTls)
     """How the server's is."""
     memory: ServerMemory = attrs.field(factory=ServerMemory)

@@ -26,7 +26,7 @@ from .circumstances import Circumstances
 from .commands import Commands
 from .data import TRANSFER_ALARM
 from .protection import Unprotected
-from .replies import Replies
+from .replies import LOGIN_ALARM, Replies
 from .state import State
 
 COMMANDS_MOST: Final = 16_384
@@ -41,6 +41,7 @@ LEAVE_ALARM: Final = "leave"
 _LAST_WORDS: Final[dict[Ending, bytes]] = {
     "drained": b"421 Going down for maintenance, closing control connection.",
     "idle": b"421 Idle for too long, closing control connection.",
+    "too-slow": b"421 Nobody logged in in time, closing control connection.",
     "wire-error": b"421 Protocol error, closing control connection.",
 }
 _SERVICE_GONE: Final = b"421 Service not available, closing control connection."
@@ -114,6 +115,8 @@ class FtpControl:
         if name == LEAVE_ALARM:
             self._state.channels.cut()
             self._finish("client-left", now)
+        elif name == LOGIN_ALARM:
+            self._end("too-slow", now)
         else:
             self._give_up()
         return self._settle(now)

@@ -8,6 +8,8 @@ Rules (RFC 2577 section 5; T49, T50):
 - Many tries at once are all let through, since their failures come only later; they are counted
   all the same, up to twice the allowance, and what was too much is waited for.
 - A user counts by the name as it was given, whether there is one of that name or not.
+- Who has logged in as a user from an address is let try again there, whoever guesses elsewhere:
+  else anybody could lock out anybody by wrong passwords. The address' own allowance remains.
 - Names are kept as keyed digests of one size: nobody who sees the table can tell who failed, nor
   choose names that meet in it. There is a cap: when it is reached, who failed longest ago is
   forgotten.
@@ -33,15 +35,31 @@ class FailedLogins:
     def __init__(self, rules: LoginRules, secret: bytes = b"") -> None:
         self._addresses = _Allowances(rules.per_address, rules.within, secret)
         self._users = _Allowances(rules.per_user, rules.within, secret)
+        self._secret = secret
+        self._known: dict[bytes, None] = {}
+        """Users with the addresses that they logged in from, the latest last."""
 
     def refuses(self, address: str, user: str, now: float) -> bool:
         """Whether no password may be tried now."""
-        return self._addresses.spent(_source(address), now) or self._users.spent(user, now)
+        if self._addresses.spent(_source(address), now):
+            return True
+        return self._users.spent(user, now) and self._place(address, user) not in self._known
+
+    def succeeded(self, address: str, user: str) -> None:
+        """A password was right."""
+        place = self._place(address, user)
+        self._known.pop(place, None)
+        self._known[place] = None
+        if len(self._known) > MOST:
+            del self._known[next(iter(self._known))]
 
     def failed(self, address: str, user: str, now: float) -> None:
         """A password was wrong."""
         self._addresses.take(_source(address), now)
         self._users.take(user, now)
+
+    def _place(self, address: str, user: str) -> bytes:
+        return _digest(f"{_source(address)} {user}", self._secret)
 
 
 @attrs.define
@@ -65,14 +83,14 @@ class _Allowances:
         """Whether there is not one left."""
         if self._most is None:
             return False
-        used = self._used.get(self._digest(name))
+        used = self._used.get(_digest(name, self._secret))
         return used is not None and self._left(used, now) < 1
 
     def take(self, name: str, now: float) -> None:
         """One is used."""
         if self._most is None:
             return
-        digest = self._digest(name)
+        digest = _digest(name, self._secret)
         used = self._used.pop(digest, None)
         count = 1 + (self._most - self._left(used, now) if used else 0)
         self._used[digest] = _Used(min(count, 2 * self._most), now)
@@ -83,9 +101,10 @@ class _Allowances:
         assert self._most is not None, "without a limit nothing is counted"
         return min(self._most, self._most - used.count + (now - used.at) * self._pace)
 
-    def _digest(self, name: str) -> bytes:
-        text = name.encode("utf-8", "surrogatepass")
-        return blake2b(text, key=self._secret, digest_size=16).digest()
+
+def _digest(name: str, secret: bytes) -> bytes:
+    text = name.encode("utf-8", "surrogatepass")
+    return blake2b(text, key=secret, digest_size=16).digest()
 
 
 def _source(address: str) -> str:

@@ -11,13 +11,16 @@ from ...errors import WireError
 from ...facts import AttackSeen
 from ...terms import MORE
 from ...wire.ftp import ReplyLine, ReplyReader
-from ..actions import Side, Tell
+from ..actions import SetAlarm, Side, Tell
 from .announcement import CANNOT_OPEN
 from .data import Transfer
 from .negotiation import INJECTION, Negotiation
 from .state import State, text
 from .turns import GREETING, Exchange, Owner
 from .verbs import UPLOADS
+
+LOGIN_ALARM: Final = "login"
+"""The client has had its time to log in, whatever it said meanwhile (attack 11)."""
 
 _ADDRESS_CODES: Final = frozenset({227, 228, 229})
 
@@ -135,6 +138,15 @@ class Replies:
                 self._state.turns.answered(owner)
                 self._follows(owner, line.code, now)
 
+    def _mind_the_login(self, verb: bytes, was_in: bool) -> None:
+        """Who is not logged in has so long to be."""
+        state, about = self._state, self._state.about
+        is_in = state.login.done
+        if is_in and not was_in:
+            about.failed_logins.succeeded(about.client.host, state.login.user)
+        if about.login_timeout is not None and (is_in is not was_in or verb == GREETING):
+            state.out.do(SetAlarm(LOGIN_ALARM, None if is_in else about.login_timeout))
+
     def _mind_the_clear(self, line: ReplyLine) -> None:
         """What stands behind a 234 in the clear is not the server's (attack 2)."""
         if line.code == 234 and self.held:
@@ -158,7 +170,9 @@ class Replies:
         """What a command's final reply changes on our side."""
         state = self._state
         user = text(exchange.argument) if exchange.verb == b"USER" else ""
+        was_in = state.login.done
         state.login.answered(exchange.verb, user, code)
+        self._mind_the_login(exchange.verb, was_in)
         if exchange.verb == b"PASS" and code == 530:  # what else is wrong is no guess
             state.about.failed_logins.failed(state.about.client.host, state.login.user, now)
         if code // 100 != 2:
