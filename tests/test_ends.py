@@ -75,6 +75,25 @@ def test_the_loss_of_an_end_that_nobody_receives_is_told_to_its_holder() -> None
     assert wire.end.lost
 
 
+def test_who_speaks_and_closes_in_order_before_anybody_receives_is_heard() -> None:
+    """Under TLS that is one thing: a close_notify ends both directions."""
+    wire, told, ears = Wire(), [], Ears()
+    wire.end.on_lost = lambda: told.append("lost")
+    wire.says(b"print job")
+    wire.goes(clean=True)
+    assert told == []
+    wire.end.give(ears)
+    assert ears.log == [b"print job", "lost"]
+
+
+def test_who_speaks_and_is_cut_off_is_lost() -> None:
+    wire, told = Wire(), []
+    wire.end.on_lost = lambda: told.append("lost")
+    wire.says(b"print j")
+    wire.goes(clean=False)
+    assert told == ["lost"]
+
+
 def test_reading_goes_on_only_when_every_reason_to_pause_is_gone() -> None:
     wire = Wire()
     wire.end.pause("peer-full")

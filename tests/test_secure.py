@@ -17,7 +17,8 @@ from twisted_lb.ends import End
 from twisted_lb.errors import Ended
 from twisted_lb.secure import dial_tls, serve_tls
 from twisted_lb.terms import TlsFacts
-from twisted_lb.tls import ClientContext, ClientHandshake, Identity, ServerContext
+from twisted_lb.tls import ClientContext, ClientHandshake, Identity, LookingContext, ServerContext
+from twisted_lb.tls.versions import minimum_of
 
 from .certificates import Authority, self_signed
 
@@ -97,6 +98,20 @@ class TestHandshake:
         assert server.certificate == b""
         assert pair.client.end.tls is client
         assert pair.server.end.tls is server
+
+    @pytest.mark.parametrize("version", ["1.0", "1.1"])
+    def test_peers_of_long_ago_are_spoken_to_where_that_is_asked_for(self, version: str) -> None:
+        """T74: on either side; else they are refused."""
+        old = LookingContext(AUTHORITY.pem, only=version)
+        pair = Pair(old, ServerContext(IDENTITY, minimum=version)).shake()
+        (facts,) = pair.served
+        assert isinstance(facts, TlsFacts)
+        assert facts.version == {"1.0": "TLSv1", "1.1": "TLSv1.1"}[version]
+        assert word(Pair(old, ServerContext(IDENTITY)).shake().served) == "tls-failed"
+        aged = ServerContext(IDENTITY, minimum=version)
+        aged._context.set_max_proto_version(minimum_of(version))
+        (facts,) = Pair(ClientContext(AUTHORITY.pem, minimum=version), aged).shake().dialled
+        assert isinstance(facts, TlsFacts)
 
     def test_plaintext_flows_both_ways_and_nothing_of_it_is_seen_outside(self) -> None:
         pair, ears = Pair().shake(), Ears()

@@ -110,7 +110,8 @@ class End:
         self.eof = False
         self.lost = False
         self.on_lost: Callable[[], None] | None = None
-        """Told when the connection goes while nobody receives."""
+        """Told when the connection goes while nobody receives; not when it has said something that
+        is held and then closed in order: that is for whoever is given it."""
         self.tls: TlsFacts | None = None
         """What the handshake showed; None while the transport carries what it is given."""
         self.handshake: Handshake | None = None
@@ -260,8 +261,8 @@ class End:
         self.eof = self.eof or clean
         if self._receiver is not None:
             self._receiver.lost(clean)
-        elif self.on_lost is not None:
-            self.on_lost()
+        elif self.on_lost is not None and not (clean and self.held):
+            self.on_lost()  # else it has spoken and closed, as TLS must do both ways at once
         self._wake()
 
     def _wake(self) -> None:

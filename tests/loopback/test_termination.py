@@ -223,3 +223,21 @@ async def test_a_client_that_demands_another_name_shakes_no_hands(
     await client.gone()
     assert site.endings(ConnectionEnded) == ["no-route"]
     assert all(host.talks == [] for host in site.hosts)
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_says_all_and_closes_at_once_is_heard_to_the_last_byte(
+    site: Site, tmp_path: Path
+) -> None:
+    """Before a server was even dialled: a close_notify cannot end one direction alone."""
+    text = ends(tmp_path, {"in": "control"}, site.serve(A, B), key="certificate", clients="any")
+    site.start(load(text, "lb.toml"))
+    client = await secure_client(site, "in", speaks(JOE))
+    client.says(b"a print job" * 10_000)
+    client.closes()
+    await site.until(lambda: sum(len(t.heard) for h in site.hosts for t in h.talks) == 110_000)
+    [server] = [talk for host in site.hosts for talk in host.talks]
+    assert server.heard == b"a print job" * 10_000
+    await server.until(lambda talk: bool(talk.ended))
+    server.closes()
+    await site.until(lambda: site.endings(ConnectionEnded) == ["done"])

@@ -22,7 +22,7 @@ from .facts import facts
 from .identity import Identity
 from .names import names
 from .resumption import Resumption
-from .versions import minimum_of
+from .versions import speak_from
 
 NAMES_SHOWN: Final = 5
 """Names of a certificate that a sentence quotes; a hostile one may carry thousands."""
@@ -74,7 +74,7 @@ class ClientContext:
     ) -> None:
         self._problems: WeakKeyDictionary[SSL.Connection, str] = WeakKeyDictionary()
         self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        self._context.set_min_proto_version(minimum_of(minimum))
+        speak_from(self._context, minimum)
         self._context.set_verify(SSL.VERIFY_PEER, self._on_verify)
         if identity is not None:
             identity.show(self._context)

@@ -45,7 +45,7 @@ def _common_name(certificate: bytes) -> str:
     try:
         subject = x509.load_der_x509_certificate(certificate).subject
         names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except (ValueError, TypeError):  # a name that is a string of bits is a TypeError
         return ""
     return str(names[0].value)[:COMMON_NAME_MAX] if names else ""
 

@@ -16,7 +16,7 @@ from zope.interface import implementer
 from ..terms import TlsFacts
 from .facts import facts
 from .identity import Identity
-from .versions import minimum_of
+from .versions import speak_from
 
 ClientsAre = Literal["off", "any", "optional", "required"]
 """Client certificates: not asked for · asked for, anybody's will do (its thumbprint is what
@@ -72,7 +72,7 @@ class ServerContext:
         self._offered: WeakKeyDictionary[SSL.Connection, list[bytes]] = WeakKeyDictionary()
         self._context = context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_options(_OPTIONS)
-        context.set_min_proto_version(minimum_of(minimum))
+        speak_from(context, minimum)
         # Without it OpenSSL resumes no session of a context that asks for certificates.
         context.set_session_id(b"twisted-lb")
         if not resumes:

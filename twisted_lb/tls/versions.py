@@ -1,4 +1,4 @@
-"""TLS versions by the names that people call them."""
+"""TLS versions by the names that people call them, and what each takes to be spoken."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def minimum_of(name: str) -> int:
         return MINIMUM[name]
     except KeyError:
         raise ValueError(f"TLS {name}: not a version; one of {', '.join(MINIMUM)}") from None
+
+
+def speak_from(context: SSL.Context, name: str) -> None:
+    """Let connections of this context speak this version and all later ones. Raises ValueError."""
+    context.set_min_proto_version(minimum_of(name))
+    if name in ("1.0", "1.1"):
+        # What these sign with, and keys of their time, is refused otherwise.
+        context.set_cipher_list(b"DEFAULT:@SECLEVEL=0")
