@@ -6,6 +6,7 @@ import pytest
 
 from twisted_lb.carried import NOTHING, Carried, Said, in_alpn, in_name, in_opening
 from twisted_lb.config.settings import Patterns
+from twisted_lb.errors import WireError
 from twisted_lb.terms import MORE
 
 OURS = Patterns(
@@ -63,10 +64,23 @@ class TestOpening:
     def test_what_stands_beyond_is_not_seen(self) -> None:
         assert in_opening(OURS, Said(b"LBP/1 data " + b"1" * 40 + b" token\n")) is None
 
-    def test_at_the_end_what_is_there_must_do(self) -> None:
-        assert in_opening(OURS, Said(b"LBP/1 data 17.1 t", final=True)) == Carried("17.1", "data")
-        assert in_opening(OURS, Said(b"LBP/1", final=True)) is None
+    @pytest.mark.parametrize("half", [b"L", b"LBP/1 data 17", b"LBP/1 data 17.1 t"])
+    def test_half_a_line_names_nobody_and_is_not_nothing(self, half: bytes) -> None:
+        """17 is another session than 17.1, and a weaker key would merge it with strangers."""
+        with pytest.raises(WireError):
+            in_opening(OURS, Said(half, final=True))
+
+    def test_nothing_is_nothing(self) -> None:
         assert in_opening(OURS, NOTHING) is None
+
+    def test_a_line_that_is_cut_off_where_we_stop_reading_names_nobody(self) -> None:
+        endless = Patterns(opening=r"(?P<session>\S+)", opening_bytes=8)
+        with pytest.raises(WireError):
+            in_opening(endless, Said(b"abcdefghi\n"))
+
+    def test_of_a_number_of_bytes_what_is_there_must_do(self) -> None:
+        binary = Patterns(opening=r"\x00(?P<session>..)", opening_bytes=8, opening_ends="bytes")
+        assert in_opening(binary, Said(b"\x00ab", final=True)) == Carried("ab")
 
     def test_it_begins_with_the_first_byte(self) -> None:
         assert in_opening(OURS, Said(b" LBP/1 data 17.1 token\n")) is None

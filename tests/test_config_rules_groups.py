@@ -203,3 +203,26 @@ def test_roles_that_are_carried_need_no_frontend_of_their_own() -> None:
     check = BACKEND + "check.port = 80\n"
     assert wrong(check + text + roles) == {}
     assert list(wrong(BACKEND + text + roles)) == ["backend[pool].check.port"]
+
+
+def test_a_range_of_a_role_that_is_carried_is_as_long_as_its_frontends() -> None:
+    """The role comes with the key: it may be any of the group's."""
+    text = (
+        BACKEND
+        + "check.port = 80"
+        + """
+        [[frontend]]
+        name = "web"
+        listen = "*:3000-3004"
+        group = "g"
+        [group.g]
+        backend = "pool"
+        key = ["opening"]
+        pattern.opening = '(?P<role>\\S+) (?P<session>\\S+) '
+        role.any = {}
+        role.data = { server_port = "4000-4001" }
+        """
+    )
+    assert wrong(text) == {
+        "group.g.role.data.server_port": 'has 2 ports, but frontend "web" listens on 5'
+    }

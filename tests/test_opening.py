@@ -460,13 +460,35 @@ class TestTermination:
         frontend = Frontend("f", group="g", tls=ends)
         pattern = Patterns(opening=r"HI (?P<session>\S+)\r\n")
         groups = {"g": group(key=("opening", "sni"), pattern=pattern)}
-        for said, key in ((b"HI joe\r\n", Key("carried", "joe")), (b"HI", Key("sni", "a.example"))):
+        for said, key in ((b"HI joe\r\n", Key("carried", "joe")), (b"", Key("sni", "a.example"))):
             talk = dialogue(frontend, groups, SHOWN, {}, self.NAMES)
             assert talk.take(hello(server_names(b"a.example"))) == StartTls(0)
             talk.secured(self.INSIDE)
             verdict = talk.take(said)
             led = talk.silence() if verdict is MORE else verdict
             assert isinstance(led, Route) and led.key == key
+        talk = dialogue(frontend, groups, SHOWN, {}, self.NAMES)
+        talk.take(hello(server_names(b"a.example")))
+        talk.secured(self.INSIDE)
+        assert talk.take(b"HI jo") is MORE
+        refusal = talk.silence()
+        assert isinstance(refusal, Refuse) and refusal.word == "unkeyed"
+
+    def test_a_role_that_is_carried_stays_in_its_range_of_ports(self) -> None:
+        listen = tuple(Address("203.0.113.9", 3000 + n) for n in range(3))
+        frontend = Frontend("f", listen=listen, group="g", tls=FrontendTls("terminate"))
+        pattern = Patterns(opening=r"(?P<role>\S+) (?P<session>\S+)\n")
+        roles = {"control": RoleRule(True, 21), "data": RoleRule(server_port=(4000, 4001))}
+        groups = {"g": group(key=("opening",), pattern=pattern, roles=roles)}
+        led: list[object] = []
+        for each in listen:
+            shown = attrs.evolve(SHOWN, local=each)
+            talk = dialogue(frontend, groups, shown, {}, self.NAMES)
+            talk.take(hello(server_names(b"a.example")))
+            talk.secured(self.INSIDE)
+            verdict = talk.take(b"data joe\n")
+            led.append(verdict.port if isinstance(verdict, Route) else verdict.word)
+        assert led == [4000, 4001, "no-route"]
 
     def test_a_name_that_leads_nowhere_sees_no_certificate(self) -> None:
         routes = (SniRoute("named", ("a.example",), ("ftp",)),)

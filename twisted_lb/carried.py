@@ -14,6 +14,7 @@ from typing import Final
 import attrs
 
 from .config.settings import Patterns
+from .errors import WireError
 from .terms import MORE, More
 
 
@@ -53,19 +54,23 @@ def in_name(patterns: Patterns, name: str | None) -> Carried | None:
 
 
 def in_opening(patterns: Patterns, said: Said) -> Carried | More | None:
-    """In the first line, which may not all be there yet."""
-    opening = _opening(patterns, said.data)
-    if opening is None and not said.final:
-        return MORE
-    return _found(_compiled(patterns.opening).match(said.data if opening is None else opening))
+    """In the first line, or the first bytes, which may not all be there yet.
 
-
-def _opening(patterns: Patterns, data: bytes | bytearray) -> bytes | bytearray | None:
-    """What is judged: the same however it was cut. None while it is not all there."""
-    most = patterns.opening_bytes
-    if patterns.opening_ends == "line" and (end := data.find(b"\n", 0, most)) >= 0:
-        return data[: end + 1]
-    return data[:most] if len(data) >= most else None
+    Raises WireError for a line whose end is not there: its part may name another session, and
+    whoever has begun one is no client that has only a weaker key to show.
+    """
+    data, most = said.data, patterns.opening_bytes
+    lines = patterns.opening_ends == "line"
+    end = data.find(b"\n", 0, most) + 1 if lines else 0
+    if not end and len(data) < most:
+        if not said.final:
+            return MORE
+        if lines and data:
+            raise WireError(f"an opening line without its end in {len(data)} bytes")
+    found = _found(_compiled(patterns.opening).match(data[: end or most]))
+    if found is not None and lines and not end:
+        raise WireError(f"an opening line longer than {most} bytes")
+    return found
 
 
 @cache

@@ -130,17 +130,23 @@ class _Lead:
     def to(self, name: str, hello: ClientHello | None, said: Said) -> Route | Refuse | More:
         """The route to a group of the settings; MORE when what the client says next may lead it."""
         group, role = self.groups[name], self.frontend.role
-        found = self._key(group, hello, said)
+        try:
+            found = self._key(group, hello, said)
+        except WireError as why:
+            return Refuse("unkeyed", detail=str(why))
         if found is MORE:
             return MORE
         key, carried = found
         if group.carries_roles and carried not in group.roles:
             return Refuse("no-route", detail=f"role {carried!r} is none of group {name}")
+        port = self._port(group.rule(carried or role))
+        if port is None:
+            return Refuse("no-route", detail=f"role {carried!r} has no such port")
         return Route(
             group=name,
             role=carried or role,
             key=key,
-            port=self._port(group.rule(carried or role)),
+            port=port,
             name=(hello.server_name if hello else None) or "",
         )
 
@@ -173,14 +179,16 @@ class _Lead:
             return read(self.shown, hello, group)
         return self.extra_keys[kind](self.shown, hello)
 
-    def _port(self, rule: RoleRule) -> int:
-        """The server's port; ranges are as long as the frontend's, which the settings promise."""
+    def _port(self, rule: RoleRule) -> int | None:
+        """The server's port; None where the role's range has none for ours."""
         ours = self.shown.local.port
         if rule.server_port == "same":
             return ours
         if isinstance(rule.server_port, int):
             return rule.server_port
-        return rule.server_port[0] + ours - min(each.port for each in self.frontend.listen)
+        first, last = rule.server_port
+        port = first + ours - min(each.port for each in self.frontend.listen)
+        return port if port <= last else None
 
 
 class _Unasked:

@@ -11,7 +11,7 @@ from typing import Final
 from ..terms import LEARNED
 from .locate import Path
 from .meaning import Complaint, Meaning, Member, Rule
-from .settings import Group
+from .settings import Group, RoleRule
 from .values import quote
 
 ALWAYS_SHOWN: Final = ("connection", "source", "local-port")
@@ -118,12 +118,22 @@ def learned_keys_stand_alone(meaning: Meaning) -> Iterator[Complaint]:
 def ranges_are_equal(meaning: Meaning) -> Iterator[Complaint]:
     """A range of server ports maps the ports that are listened on one to one."""
     for member in meaning.members:
-        rule = member.group.roles.get(member.frontend.role)
-        if rule is not None and isinstance(rule.server_port, tuple):
-            first, last = rule.server_port
-            if why := _unlike(member, last - first + 1):
-                message = f"has {last - first + 1} ports, but frontend {why}"
-                yield Complaint(member.port_path, message, ((*member.path, "listen"),))
+        for path, rule in _rules(member):
+            if isinstance(rule.server_port, tuple):
+                first, last = rule.server_port
+                if why := _unlike(member, last - first + 1):
+                    message = f"has {last - first + 1} ports, but frontend {why}"
+                    yield Complaint(path, message, ((*member.path, "listen"),))
+
+
+def _rules(member: Member) -> Iterator[tuple[Path, RoleRule]]:
+    """The rules of the roles that this frontend's channels may have, each with its port's path."""
+    group, own = member.group, member.frontend.role
+    if group.carries_roles:
+        for role, rule in group.roles.items():
+            yield ("group", group.name, "role", role, "server_port"), rule
+    elif own in group.roles:
+        yield member.port_path, group.roles[own]
 
 
 def _unlike(member: Member, length: int) -> str:
