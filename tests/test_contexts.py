@@ -84,6 +84,17 @@ def test_faults_of_frontends_are_told_with_those_of_backends(tmp_path: FilePath)
     assert all(each.startswith(f"{empty}: no certificates in PEM form") for each in messages[2:])
 
 
+def test_tls_that_begins_within_ftp_is_tried_before_the_start_too(tmp_path: FilePath) -> None:
+    empty = written(b"nothing\n", tmp_path / "empty.pem")
+    explicit = frontend("starttls", certificates=(ShownCertificate(empty),))
+    found = told(backend("starttls", ca=empty), backend("match", ca=empty), frontends=(explicit,))
+    assert [path for path, _ in found] == [
+        ("frontend", 0, "tls", "certificate", 0),
+        ("backend", 0, "tls", "ca"),
+        ("backend", 1, "tls", "ca"),
+    ]
+
+
 def test_authorities_for_checks_and_visits_are_tried_too(tmp_path: FilePath) -> None:
     empty = written(b"nothing\n", tmp_path / "empty.pem")
     pool = attrs.evolve(backend("off"), check=Check("tls", ca=empty), live=Live(ca=empty))

@@ -114,7 +114,7 @@ def unreadable(meaning: Meaning) -> Iterator[Complaint]:
 def faults(meaning: Meaning) -> Iterator[Complaint]:
     """Everything that is wrong with the certificates and keys that can be read."""
     for path, frontend in meaning.frontends:
-        if frontend.tls.mode == "terminate":
+        if frontend.tls.ends:
             tls: Key = (*path, "tls")
             for index, one in enumerate(frontend.tls.certificates):
                 at: Key = (*tls, "certificate", index)
@@ -122,7 +122,7 @@ def faults(meaning: Meaning) -> Iterator[Complaint]:
             yield from _odd_authorities((*tls, "ca"), frontend.tls.ca)
     for index, backend in enumerate(meaning.document.backends):
         path = ("backend", index)
-        if backend.tls.mode == "on":
+        if backend.tls.mode != "off":
             tls, ours = (*path, "tls"), backend.tls
             at = (*tls, "certificate")
             yield from _odd_identity(at, ours.certificate, ours.key, (*tls, "key"))
