@@ -412,6 +412,42 @@ def test_a_leg_that_closes_before_it_is_secured_has_failed() -> None:
     data.meeting.abort()
 
 
+def test_a_client_may_shake_hands_before_it_says_what_it_wants() -> None:
+    """T63: it is served at its first byte, and joined when the transfer was accepted."""
+    data, client, _ = private()
+    tls = data.round.tls
+    client.says(b"hello")
+    assert tls.asked == [(Side.CLIENT, client.end, True)]
+    tls.done[0].callback(None)
+    data.meeting.secure(Side.SERVER)
+    tls.done[1].callback(None)
+    assert not data.meeting.joined
+    data.meeting.secure(Side.CLIENT)
+    assert len(tls.asked) == 2
+    assert data.log[-1] == ("secured", "client")
+    assert data.meeting.joined
+    data.meeting.abort()
+
+
+def test_one_that_shakes_hands_and_fails_is_told_when_its_time_comes() -> None:
+    data, client, _ = private()
+    client.says(b"no hello")
+    data.round.tls.done[0].errback(Ended("tls-failed"))
+    assert data.log[-1] == ("connected", "server")
+    data.meeting.secure(Side.CLIENT)
+    assert data.log[-1] == ("failed", "client", "tls-failed")
+    data.meeting.abort()
+    data.nothing_left()
+
+
+def test_one_that_shakes_hands_is_given_up_with_its_channel() -> None:
+    data, client, _ = private()
+    client.says(b"hello")
+    data.meeting.release()
+    assert client.endings == ["abort"]
+    data.nothing_left()
+
+
 def test_a_stranger_makes_place_for_the_client_behind_him() -> None:
     """Attack 6: he came first, and from the client's address."""
     data, stranger, _ = private(strict=True)

@@ -95,6 +95,8 @@ class Meeting:
         self._listeners: dict[Side, Awaited] = {}
         self._bare: set[Side] = set()
         """The sides whose leg is to be secured yet."""
+        self._shaking: dict[End, Deferred[Ended | None]] = {}
+        """Handshakes that have begun, each with what comes of it."""
         self._seat: Seat | None = None
         self._joined: Joined | None = None
         self._over = False
@@ -138,21 +140,36 @@ class Meeting:
     async def _secured(self, side: Side, end: End) -> End:
         """The leg; where we are strict, another that comes in a stranger's place (attack 6)."""
         listener = self._listeners.get(side) if self._circle.strict else None
-        while True:
-            try:
-                await self._circle.secure(side, end, True)
-            except Ended:
-                if listener is None:
-                    raise
-                end.abort()
-                listener.wait(self._circle.timeout)
-                end = self._legs[side] = await listener.again()
-            else:
-                break
+        while (why := await self._shake(side, end)) is not None:
+            if listener is None:
+                raise why
+            end.abort()
+            listener.wait(self._circle.timeout)
+            end = self._legs[side] = await listener.again()
         if listener is not None:
             listener.close()
         self._bare.discard(side)
         return end
+
+    def _shake(self, side: Side, end: End) -> Deferred[Ended | None]:
+        """Begin a leg's handshake, unless it has begun."""
+        if end not in self._shaking:
+            self._shaking[end] = Deferred.fromCoroutine(self._shaken(side, end))
+        return self._shaking[end]
+
+    async def _shaken(self, side: Side, end: End) -> Ended | None:
+        try:
+            await self._circle.secure(side, end, True)
+        except Ended as why:
+            return why
+        except CancelledError:
+            return Ended("client-left")
+        return None
+
+    def _spoken_to(self, side: Side, end: End) -> None:
+        """A client may begin its handshake before it has said what it wants (T63)."""
+        if side in self._bare and end.held and not end.lost and not self._over:
+            self._shake(side, end)
 
     def release(self) -> None:
         """Give up what does not stand joined yet; the machine hears no more of it."""
@@ -229,6 +246,9 @@ class Meeting:
         if known:
             self._told.secured(self.number, side)
         else:
+            if side is Side.CLIENT and side in self._bare:
+                end.more().addCallback(lambda _: self._spoken_to(side, end))
+                self._spoken_to(side, end)
             self._told.connected(self.number, side)
         if not self._over and len(self._legs) == 2 and not self._bare and not self.joined:
             self._join()
@@ -259,9 +279,10 @@ class Meeting:
         """Whether the loss of this leg is the channel's. One that closed in order, as a short TLS
         transfer does, has said all; in the place of one that may be a stranger's another may come.
         """
-        if side in self._bare:
+        leg = self._legs[side]
+        if side in self._bare and leg.tls is None:
             return not (self._circle.strict and side in self._listeners)
-        return not self._legs[side].eof
+        return not leg.eof
 
     def _join(self) -> None:
         circle, client, server = self._circle, self._legs[Side.CLIENT], self._legs[Side.SERVER]
@@ -294,6 +315,8 @@ class Meeting:
         self._over = True
         for coming in list(self._coming.values()):
             coming.cancel()
+        for shaking in self._shaking.values():
+            shaking.cancel()
         for listener in self._listeners.values():
             listener.close()
         for end in self._legs.values():

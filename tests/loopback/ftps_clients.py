@@ -5,6 +5,7 @@ for threads.
 from __future__ import annotations
 
 import ftplib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ class Client(ftplib.FTP_TLS):
     implicit = False
     resumes: Any = True
     """True, False, or the TLS session of somebody else."""
+    eager = False
 
     def connect(self, *args: Any, **options: Any) -> str:
         """Connect; implicitly is in TLS from the first byte."""
@@ -39,11 +41,20 @@ class Client(ftplib.FTP_TLS):
         return super().getresp()
 
     def ntransfercmd(self, cmd: str, rest: Any = None) -> tuple[Any, int | None]:
+        if self.eager:
+            return self._at_once(cmd)
         conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
         if self._prot_p:
             session = self.sock.session if self.resumes is True else self.resumes or None
             conn = self.context.wrap_socket(conn, server_hostname=self.name, session=session)
         return conn, size
+
+    def _at_once(self, cmd: str) -> tuple[Any, int | None]:
+        """The handshake first, then the command."""
+        bare = socket.create_connection(self.makepasv(), self.timeout)
+        conn = self.context.wrap_socket(bare, server_hostname=self.name, session=self.sock.session)
+        self.sendcmd(cmd)
+        return conn, None
 
 
 @attrs.frozen
@@ -58,6 +69,8 @@ class Way:
     passive: bool = True
     version: str = "1.3"
     resumes: bool = True
+    eager: bool = False
+    """It shakes hands on data connections before it says what it wants."""
     certificate: str = ""
     """What it shows, when it is asked."""
 
@@ -66,6 +79,7 @@ class Way:
         """User joe, logged in, from here to the good-bye."""
         client = Client(context=context or self.context(), timeout=20)
         client.implicit, client.name, client.resumes = self.implicit, self.name, self.resumes
+        client.eager = self.eager
         client.connect(self.at.host, self.at.port)
         client.host = self.name  # whom its certificate is held against
         try:

@@ -273,6 +273,17 @@ async def test_a_client_may_resume_or_not_where_it_is_free_to(
     await both_ways(attrs.evolve(way, resumes=resumes), place.home("starttls"))
 
 
+@pytest.mark.parametrize("reuse", ["offered", "required"])
+@pytest.mark.parametrize("server", ["starttls", "off"])
+@pytest_twisted.ensureDeferred
+async def test_a_client_may_shake_hands_before_it_says_what_it_wants(
+    ftp_site: FtpSite, place: Place, server: str, reuse: Any
+) -> None:
+    """T63: aioftp does."""
+    way = secured(ftp_site, place, server=server, rules=FtpTls(reuse=reuse))
+    await both_ways(attrs.evolve(way, eager=True), place.home(server))
+
+
 # -- who the client is -----------------------------------------------------------------------------
 
 
