@@ -1,4 +1,4 @@
-"""TLS settings → what handshakes need: reads certificates and keys, once, at the start.
+"""TLS settings → what handshakes need: reads certificates and keys, at the start and when renewed.
 
 Whatever is wrong with a file is told with its name and the key that names it: all at once, beside
 everything else that is wrong with the configuration.
@@ -25,12 +25,19 @@ FTP_ALPN: Final = ("ftp",)
 """What FTP clients that offer protocols must offer (attack 4): RFC 7301 section 6's registry."""
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class ServerTls:
     """How the servers of one backend are spoken to."""
 
     context: ClientContext
+    """For new connections."""
     settings: BackendTls
+
+    def renew(self, backend: Backend) -> None:
+        """Read its files anew. Raises OSError, ValueError, having changed nothing."""
+        newer = server_tls(backend)
+        assert newer is not None, "a backend has TLS or has none"
+        self.context = newer.context
 
 
 def server_tls(backend: Backend) -> ServerTls | None:
@@ -51,11 +58,12 @@ def server_tls(backend: Backend) -> ServerTls | None:
     )
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class ClientTls:
     """What the clients of one frontend are shown, by certificate, the default one first."""
 
     contexts: tuple[ServerContext, ...]
+    """For new connections."""
     names: tuple[tuple[str, ...], ...]
     """What each certificate is for."""
     apart: bool = False
@@ -65,6 +73,12 @@ class ClientTls:
         """What a new session shows."""
         found = self.contexts[certificate]
         return found.anew() if self.apart else found
+
+    def renew(self, frontend: Frontend) -> None:
+        """Read its files anew. Raises OSError, ValueError, having changed nothing."""
+        newer = client_tls(frontend)
+        assert newer is not None, "a frontend ends TLS or does not"
+        self.contexts, self.names = newer.contexts, newer.names
 
 
 def client_tls(frontend: Frontend) -> ClientTls | None:

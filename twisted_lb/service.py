@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IListeningPort
 from .accept import Door, Entrance, descriptors
 from .backend import LiveBackend, Reach
 from .balance import Pool, policy
+from .certificates import Certificates
 from .claims import Claims
 from .config.settings import Backend, Frontend, Settings
 from .connection import Parts, Spoken, Story, carry
@@ -79,6 +80,10 @@ class Balancer(MultiService):
         self._emptied: Deferred[None] | None = None
         self._hurried = False
 
+        self._certificates = Certificates(reactor, note)
+        self._certificates.setServiceParent(self)
+        for live in self.backends.values():
+            self._certificates.used_by(live.settings, live.tls)
         self._add_checks()
 
     # -- for operators and tests --------------------------------------------------------------
@@ -262,7 +267,7 @@ class Balancer(MultiService):
     def _parts(self, frontend: Frontend) -> Parts:
         groups = self.settings.groups
         tls = client_tls(frontend)
-        names = tls.names if tls is not None else ()
+        self._certificates.shown_by(frontend, tls)
         return Parts(
             frontend,
             groups,
@@ -271,7 +276,9 @@ class Balancer(MultiService):
             self.claims,
             self._reach,
             self._note,
-            lambda shown: dialogue(frontend, groups, shown, self._plugins.keys, names),
+            lambda shown: dialogue(
+                frontend, groups, shown, self._plugins.keys, tls.names if tls is not None else ()
+            ),
             self._spoken(frontend),
             Hints(frontend.ftp.sticky_for),
             tls,

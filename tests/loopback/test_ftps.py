@@ -6,6 +6,7 @@ import ftplib
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tests.loopback.farm import Farm, start
 from tests.loopback.ftp_site import FtpSite, ftp
 from tests.loopback.ftps_clients import Way, digest, download, upload
 from twisted_lb.config.settings import BackendTls, FrontendTls, FtpTls, ShownCertificate
-from twisted_lb.facts import AttackSeen, ConnectionEnded, TransferEnded
+from twisted_lb.facts import Announced, AttackSeen, ConnectionEnded, TransferEnded
 
 HOME = "127.0.0.2"
 SIZE = 300_000
@@ -89,7 +90,7 @@ def secured(
     toward = BackendTls(
         server,  # type: ignore[arg-type]
         data=changed.pop("server_data_tls", "private"),
-        ca=place.ca,
+        ca=changed.pop("server_ca", place.ca),
         identity=changed.pop("identity", "ftp.example"),
     )
     if client == "off":
@@ -433,3 +434,57 @@ async def test_a_server_with_another_name_gets_no_client(ftp_site: FtpSite, plac
     with pytest.raises((ftplib.error_temp, EOFError)):
         await deferToThread(comes)
     assert [fact.ending for fact in ftp_site.of(ConnectionEnded)] == ["identity-mismatch"]
+
+
+# -- certificates that change ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest_twisted.ensureDeferred
+async def test_certificates_change_under_living_sessions_and_nobody_is_cut_off(
+    ftp_site: FtpSite, place: Place, tmp_path: Path, version: str
+) -> None:
+    """Attack 7: a session moves its data by what it began with; who comes then sees the new."""
+    authority, servers = Authority(), Path(place.ca).read_bytes()
+    front = written(authority.sign("front.example"), tmp_path / "front.pem")
+    toward = written(servers, tmp_path / "servers.pem")
+    former = attrs.evolve(place, front=front, ca=written(authority.pem, tmp_path / "ca.pem"))
+    way = secured(ftp_site, former, rules=FtpTls(reuse="required"), server_ca=toward)
+    way = attrs.evolve(way, version=version)
+    before, renewed = len(place.data("starttls")), threading.Event()
+    began = threading.Barrier(5, timeout=20)
+
+    def moves() -> set[str]:
+        with way.session() as client:
+            began.wait()
+            moved = set()
+            while not renewed.is_set():
+                moved.add(download(client, "who").decode())
+            return moved | {download(client, "who").decode()}
+
+    moving = [deferToThread(moves) for _ in range(4)]
+    await deferToThread(began.wait)
+    for _ in range(3):
+        ftp_site.facts.clear()
+        fresh = Authority()
+        replace(front, fresh.sign("front.example"))
+        replace(toward, servers + fresh.pem)
+        await ftp_site.until(lambda: renewals(ftp_site) == {"frontend ftp", "backend back"})
+    renewed.set()
+    assert [await each for each in moving] == [{HOME}] * 4
+    began = threading.Barrier(1)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await deferToThread(moves)
+    way = attrs.evolve(way, ca=written(fresh.pem, tmp_path / "fresh.pem"))
+    assert await deferToThread(moves) == {HOME}
+    assert set(place.data("starttls")[before:]) == {"resumed"}
+
+
+def replace(file: str, text: bytes) -> None:
+    """As whoever renews certificates does it: never a file that is half there."""
+    os.replace(written(text, Path(f"{file}.new")), file)
+
+
+def renewals(site: FtpSite) -> set[str]:
+    """Whose certificates were taken anew."""
+    return {fact.detail for fact in site.of(Announced) if fact.what == "certificates-renewed"}
