@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from twisted_lb.config.settings import Check
+from twisted_lb.config.settings import BackendTls, Check
+from twisted_lb.contexts import ServerTls
+from twisted_lb.tls import ClientContext
 
+from .certificates import Authority
 from .visits import Server
 
 GREET = Check(type="ftp", timeout=3.0)
 LOGIN = Check(type="ftp", timeout=3.0, user="probe")
 DATA = Check(type="ftp", timeout=3.0, user="probe", data=True)
+EXPLICIT = ServerTls(ClientContext(Authority().pem), BackendTls("starttls"))
 
 
-def greeted(check: Check = GREET, **more: str) -> Server:
+def greeted(check: Check = GREET, **more: Any) -> Server:
     """A server whose greeting the probe has heard."""
     server = Server(check, **more)
     server.accept()
@@ -244,3 +250,22 @@ class TestData:
         server.hears("EPSV\r\nPASV")
         server.say("227 Entering")
         assert bye(server) == (False, "PASV: no six numbers")
+
+
+class TestExplicitTls:
+    """tests/loopback/test_ftps_checks.py goes on where TLS begins."""
+
+    @pytest.mark.parametrize("kind", ["ftp", "tls"])
+    def test_a_server_that_refuses_it_is_down_and_hears_no_password(self, kind: str) -> None:
+        check = Check(type=kind, timeout=3.0, user="probe")
+        server = greeted(check, password="secret", tls=EXPLICIT)
+        server.hears("AUTH TLS")
+        server.say("502 no")
+        assert bye(server) == (False, "AUTH: 502 no")
+
+    def test_what_stands_behind_its_yes_in_the_clear_is_not_heard(self) -> None:
+        """Attack 2."""
+        server = greeted(LOGIN, password="secret", tls=EXPLICIT)
+        server.hears("AUTH TLS")
+        server.say("234 go on\n230 in")
+        assert bye(server) == (False, "AUTH: more stands in the clear behind its 234")

@@ -255,7 +255,7 @@ class TestSubjects:
         assert [s.target.name for s in self.made(Check(type="tls"))] == ["10.0.0.1", "b.example"]
         front = self.made(Check(type="tls", name="front.example"))
         assert {s.target.name for s in front} == {"front.example"}
-        assert front[0].target.context is front[1].target.context
+        assert front[0].target.tls is front[1].target.tls
 
     def test_without_a_name_or_authorities_of_its_own_a_check_asks_as_channels_do(
         self, tmp_path: Path
@@ -264,10 +264,10 @@ class TestSubjects:
         tls = BackendTls("on", identity="front.example", ca=ca)
         a, _ = self.made(Check(type="tls"), tls=tls)
         assert a.target.name == "front.example"
-        assert self.tls is not None and a.target.context is self.tls.context
+        assert self.tls is not None and a.target.tls is self.tls
         a, _ = self.made(Check(type="tls", name="other.example", ca=ca), tls=tls)
         assert a.target.name == "other.example"
-        assert self.tls is not None and a.target.context is not self.tls.context
+        assert self.tls is not None and a.target.tls is not self.tls
 
     def test_a_file_without_authorities_is_an_error(self, tmp_path: Path) -> None:
         file = tmp_path / "ca.pem"

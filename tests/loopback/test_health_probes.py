@@ -21,7 +21,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from twisted_lb.config.settings import Check
+from twisted_lb.config.settings import BackendTls, Check
+from twisted_lb.contexts import ServerTls
 from twisted_lb.health.probes import Prober
 from twisted_lb.health.target import Outcome, Target
 from twisted_lb.tls import ClientContext
@@ -29,7 +30,7 @@ from twisted_lb.tls import ClientContext
 from ..certificates import NOW, Authority, self_signed
 
 AUTHORITY = Authority()
-TRUST = ClientContext(AUTHORITY.pem)
+TRUST = ServerTls(ClientContext(AUTHORITY.pem), BackendTls("on"))
 HEADER = 16
 """Bytes of a PROXY header, version 2, that says LOCAL."""
 TLS = Check(type="tls", timeout=5.0)
@@ -115,7 +116,7 @@ async def probed(check: Check, port: int, **more: Any) -> Outcome:
 
 
 async def shaken(port: int, name: str = "front.example", **more: Any) -> Outcome:
-    return await probed(TLS, port, name=name, context=TRUST, **more)
+    return await probed(TLS, port, name=name, tls=TRUST, **more)
 
 
 class TestTls:

@@ -1,7 +1,8 @@
 """The ftp check: is there an FTP server that greets, takes a login, moves data? (T88)
 
-The greeting always; with a user also login and NOOP; with `data` also a passive data connection,
-to the host of the control connection whatever a 227 says (attack 5). QUIT in any case.
+The greeting always; TLS as channels have it, from the first byte or by AUTH; with a user also login
+and NOOP; with `data` also a passive data connection, to the host of the control connection whatever
+a 227 says (attack 5), protected as channels' are. QUIT in any case.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from typing import Final
 import attrs
 
 from ..terms import MORE
+from ..tls import Certificate, ClientHandshake
 from ..wire.ftp import ReplyLine, ReplyReader
 from ..wire.ftpaddress import parse_227, parse_229
 from .target import Outcome, Target
+from .trust import trusted
 from .visit import Failed, Visit
 
 QUOTED: Final = 200
@@ -34,14 +37,25 @@ class Reply:
 async def ask_ftp(visit: Visit, target: Target) -> Outcome:
     """Go as far as the check says. Raises Failed, WireError."""
     control = _Control(visit)
+    if target.tls is not None and not target.asks_for_tls():
+        await control.secure(target)
     greeting = await control.greeting()
-    visit.farewell = b"QUIT\r\n"
+    if target.asks_for_tls():
+        await control.auth(target)
     if target.check.user:
         await control.log_in(target.check.user, target.password)
         await control.ask("NOOP", 200)
     if target.check.data:
-        await control.list_passively()
+        again = await control.protect(target) if target.tls is not None else None
+        await control.list_passively(again)
     return Outcome(True, f"greeting: {greeting}")
+
+
+async def known_by_auth(visit: Visit, target: Target) -> Certificate:
+    """Go as far as a server's certificate, by AUTH. Raises Failed, WireError."""
+    control = _Control(visit)
+    await control.greeting()
+    return await control.auth(target)
 
 
 class _Control:
@@ -50,6 +64,7 @@ class _Control:
     def __init__(self, visit: Visit) -> None:
         self._visit = visit
         self._reader = ReplyReader()
+        self._handshake: ClientHandshake | None = None
 
     async def greeting(self) -> Reply:
         """A 220; a 120 promises one, within the same deadline."""
@@ -57,7 +72,32 @@ class _Control:
         reply = await self._reply()
         while reply.code == 120:
             reply = await self._reply()
-        return _expect(reply, 220)
+        greeting = _expect(reply, 220)
+        self._visit.farewell = b"QUIT\r\n"
+        return greeting
+
+    async def auth(self, target: Target) -> Certificate:
+        """TLS from here on. What stands behind the 234 in the clear is an attack (2)."""
+        await self.ask("AUTH TLS", 234)
+        if self._reader.held:
+            raise Failed("more stands in the clear behind its 234")
+        return await self.secure(target)
+
+    async def secure(self, target: Target) -> Certificate:
+        """TLS, with a server that is who it should be."""
+        self._visit.stage = "handshake"
+        self._handshake = target.handshake()
+        return await trusted(self._visit, self._handshake)
+
+    async def protect(self, target: Target) -> ClientHandshake | None:
+        """Have data protected as channels' is; the handshake for it, which goes on with this TLS
+        session (T65)."""
+        assert target.tls is not None, "a check in TLS has settings for it"
+        assert self._handshake is not None, "data is protected after control"
+        private = target.tls.settings.data == "private"
+        await self.ask("PBSZ 0", 200)
+        await self.ask("PROT P" if private else "PROT C", 200)
+        return target.handshake(self._handshake.resumption()) if private else None
 
     async def log_in(self, user: str, password: str) -> None:
         """USER, and PASS when it is asked for. A server that echoes the password is not quoted."""
@@ -68,7 +108,7 @@ class _Control:
             if code not in (230, 202):
                 raise Failed(f"{code}: login refused")
 
-    async def list_passively(self) -> None:
+    async def list_passively(self, handshake: ClientHandshake | None) -> None:
         """LIST over a data connection; a list longer than the cap is cut off, having proved it."""
         data = self._visit.beside(await self._passive_port())
         self._visit.stage = "data connection"
@@ -76,6 +116,10 @@ class _Control:
         self._visit.stage = "LIST"
         self._send("LIST")
         _expect(await self._reply(), 125, 150)
+        if handshake is not None:
+            self._visit.stage = "handshake of the data connection"
+            await trusted(data, handshake)
+            self._visit.stage = "LIST"
         whole = await data.finished()
         final = await self._reply()
         if whole:

@@ -14,11 +14,11 @@ from twisted.logger import Logger
 
 from ..errors import WireError
 from ..reactors import Reactor
-from ..tls import ClientHandshake, Untrusted
 from ..wire.proxyheader import encode_local
 from .agent import LINE_CAP, parse
-from .ftp import ask_ftp
+from .ftp import ask_ftp, known_by_auth
 from .target import Outcome, Target
+from .trust import trusted
 from .visit import Failed, Shortage, Visit
 
 Ask = Callable[[Visit, Target], Awaitable[Outcome]]
@@ -80,14 +80,11 @@ async def _ask_tcp(visit: Visit, target: Target) -> Outcome:
 
 async def _ask_tls(visit: Visit, target: Target) -> Outcome:
     """A handshake, a chain to a trusted authority, and the right name."""
-    visit.stage = "handshake"
-    assert target.context is not None, "a tls target has a context"
-    handshake = ClientHandshake(target.context, target.name)
-    await visit.secure(handshake)
-    try:
-        certificate = handshake.verify()
-    except Untrusted as why:
-        raise Failed(str(why)) from None
+    if target.asks_for_tls():
+        certificate = await known_by_auth(visit, target)
+    else:
+        visit.stage = "handshake"
+        certificate = await trusted(visit, target.handshake())
     return Outcome(True, "handshake done", expires=certificate.ends)
 
 

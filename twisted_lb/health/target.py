@@ -9,7 +9,8 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from ..config.settings import Check
-from ..tls import ClientContext
+from ..contexts import ServerTls
+from ..tls import ClientHandshake, Resumption
 from .agent import Words
 
 
@@ -21,11 +22,21 @@ class Target:
     port: int
     send_proxy: Literal["off", "v1", "v2"] = "off"
     name: str = ""
-    """tls: what the certificate must be for."""
-    context: ClientContext | None = None
-    """tls: what is trusted."""
+    """In TLS: what the certificate must be for."""
+    tls: ServerTls | None = None
+    """How TLS is spoken; None: it is not. Certificates may change from one check to the next."""
     password: str = attrs.field(default="", repr=False)
     """ftp: for the check's user."""
+
+    def asks_for_tls(self) -> bool:
+        """Whether TLS begins by FTP's AUTH: where it may, the check's password never goes in
+        clear."""
+        return self.tls is not None and self.tls.settings.mode in ("starttls", "match")
+
+    def handshake(self, resumption: Resumption | None = None) -> ClientHandshake:
+        """For a new connection to the server."""
+        assert self.tls is not None, "a check in TLS has settings for it"
+        return ClientHandshake(self.tls.context, self.name, resumption)
 
 
 @attrs.frozen

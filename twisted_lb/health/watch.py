@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from ..balance import Choose
-from ..config.settings import Backend, Check, ServerRule
+from ..config.settings import Backend, ServerRule
 from ..contexts import ServerTls
 from ..facts import Announced, CertificateExpiring, Note, ServerChanged
 from ..terms import Server
@@ -51,7 +51,7 @@ def subjects(
 ) -> tuple[Subject, ...]:
     """The backend's servers as subjects; `port` is what its channels dial, when that is one.
 
-    A tls check asks as channels do (`tls`) where it has no name or authorities of its own. Reads
+    A check in TLS asks as channels do (`tls`) where it has no name or authorities of its own. Reads
     the check's files. Raises OSError, ValueError.
     """
     check = backend.check
@@ -60,21 +60,24 @@ def subjects(
     where = check.port or port
     if where is None:
         raise ValueError(f"backend {backend.name}: its channels dial several ports, check which?")
-    context = _context(check, tls) if check.type == "tls" else None
+    spoken = _spoken(backend, tls)
     password = Path(check.password_file).read_text().strip("\r\n") if check.password_file else ""
 
     def subject(rule: ServerRule) -> Subject:
         name = check.name or backend.tls.name_of(rule)
-        target = Target(check, where, rule.send_proxy, name, context, password)
+        target = Target(check, where, rule.send_proxy, name, spoken, password)
         return Subject(servers[rule.name], target, rule.weight)
 
     return tuple(subject(rule) for rule in backend.servers)
 
 
-def _context(check: Check, tls: ServerTls | None) -> ClientContext:
-    if check.ca or tls is None:
-        return ClientContext(Path(check.ca).read_bytes() if check.ca else None)
-    return tls.context
+def _spoken(backend: Backend, tls: ServerTls | None) -> ServerTls | None:
+    """How TLS is spoken with the server: a tls check does so even where channels do not."""
+    check = backend.check
+    if check.type == "tls" and (check.ca or tls is None):
+        ca = Path(check.ca).read_bytes() if check.ca else None
+        return ServerTls(ClientContext(ca), backend.tls)
+    return tls if check.type in ("tls", "ftp") else None
 
 
 @attrs.define(eq=False)
