@@ -95,7 +95,7 @@ def test_maxconn_counts_those_who_are_in() -> None:
 def test_a_unix_socket_is_asked_for_no_address_but_counts() -> None:
     gate = Gate(allow=networks("10.0.0.0/8"), maxconn=1)
     assert gate.door.refuses(Address("", 0)) is None
-    gate.door.entered(Address("", 0))
+    gate.door.entered(object(), Address("", 0))
     assert gate.door.refuses(Address("", 0)) == "full"
 
 
@@ -106,15 +106,37 @@ def test_a_flood_of_one_network_is_turned_away_and_other_networks_are_not() -> N
         gate.comes(f"192.0.2.{number}")
     assert gate.refused == [("192.0.2.3", "full")]
     assert gate.comes("198.51.100.1") is not None
-    gate.door.settled(CLIENT)
+    gate.door.settled(gate.inside[0])
     assert gate.comes("192.0.2.3") is not None
 
 
-def test_behind_a_proxy_of_ours_everybody_has_its_address_and_none_is_dropped_early() -> None:
+def test_behind_a_proxy_of_ours_those_count_whom_it_names() -> None:
+    """Attack 12: everybody has the proxy's address, and it is never dropped for the others."""
     proxy = ProxyIn("required", networks("10.0.0.1/32"))
-    gate = Gate(startups=Startups(1, 100, 1), proxy=proxy)
-    for _ in range(5):
+    gate = Gate(startups=Startups(2, 100, 2), proxy=proxy)
+    for _ in range(6):
         assert gate.comes("10.0.0.1") is not None
+    named = [Address(f"192.0.2.{number}", 1) for number in (1, 2, 3)]
+    for end, client in zip(gate.inside, named, strict=False):
+        if client is not named[2]:
+            gate.door.introduced(end, client)
+    with pytest.raises(Ended, match="full"):
+        gate.door.introduced(gate.inside[2], named[2])
+    gate.door.settled(gate.inside[2])  # who was not admitted was not counted
+    gate.door.introduced(gate.inside[3], Address("198.51.100.1", 1))
+    gate.door.settled(gate.inside[0])
+    gate.door.introduced(gate.inside[4], named[2])
+
+
+def test_behind_a_proxy_of_ours_the_lists_are_for_those_whom_it_names() -> None:
+    proxy = ProxyIn("required", networks("10.0.0.1/32"))
+    lists = {"allow": networks("192.0.2.0/24"), "deny": networks("192.0.2.66/32")}
+    gate = Gate(proxy=proxy, **lists)
+    assert gate.comes("10.0.0.1") is not None
+    gate.door.introduced(gate.inside[0], Address("192.0.2.7", 1))
+    for host in ("192.0.2.66", "198.51.100.1"):
+        with pytest.raises(Ended, match="refused-source"):
+            gate.door.introduced(gate.inside[0], Address(host, 1))
 
 
 def test_a_talkative_client_is_held_up_to_the_cap() -> None:

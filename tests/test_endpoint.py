@@ -252,9 +252,7 @@ def test_who_says_anything_else_is_closed_at_once_and_heard_no_more(wrong: bytes
         (TRUSTED, "198.51.100.1", False),
         (TRUSTED, "2001:db8::1", False),
         ("trusted=192.0.2.0/24,2001\\:db8\\:\\:/32", "2001:db8::1", True),
-        (f"{TRUSTED}:deny=192.0.2.7", "192.0.2.7", False),
-        (f"{TRUSTED}:allow=192.0.2.0/30", "192.0.2.7", False),
-        (f"{TRUSTED}:allow=192.0.2.0/30", "192.0.2.1", True),
+        (f"{TRUSTED}:deny=192.0.2.7", "192.0.2.7", True),  # it is for those whom it names
         ("proxy=off", "198.51.100.1", True),
         ("proxy=off:allow=10.0.0.0/8", "198.51.100.1", False),
         ("proxy=off:deny=198.51.100.0/24", "198.51.100.1", False),
@@ -262,6 +260,25 @@ def test_who_says_anything_else_is_closed_at_once_and_heard_no_more(wrong: bytes
 )
 def test_only_who_may_connect_is_let_in(options: str, peer: str, comes: bool) -> None:
     assert (Server(options).comes(peer) is not None) is comes
+
+
+@pytest.mark.parametrize(
+    ("options", "header", "comes"),
+    [
+        ("allow=203.0.113.0/24", b"PROXY TCP4 203.0.113.9 192.0.2.80 40000 443\r\n", True),
+        ("allow=203.0.113.0/24", b"PROXY TCP4 203.0.114.9 192.0.2.80 40000 443\r\n", False),
+        ("deny=203.0.113.9", b"PROXY TCP4 203.0.113.9 192.0.2.80 40000 443\r\n", False),
+        ("allow=203.0.113.0/24", b"PROXY UNKNOWN\r\n", False),  # the peer's own address counts
+        ("allow=192.0.2.7", b"PROXY UNKNOWN\r\n", True),
+        ("allow=203.0.113.0/24", SIGNATURE + bytes((0x20, 0, 0, 0)), True),  # LOCAL: its check
+    ],
+)
+def test_lists_are_for_those_whom_a_header_names(options: str, header: bytes, comes: bool) -> None:
+    server = Server(f"{TRUSTED}:{options}")
+    line = server.arrives()
+    line.says(header)
+    assert bool(server.applications.made) is comes
+    assert line.transport.endings == ([] if comes else ["abort"])
 
 
 def test_the_permissions_of_a_unix_socket_say_who_may_connect() -> None:

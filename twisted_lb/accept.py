@@ -42,40 +42,67 @@ def descriptors() -> int:
 class Door:
     """Who may connect to a frontend, and how many.
 
-    `choose(n)` is chance; `highest` the number that a client's descriptor may have at most.
+    `choose(n)` is chance; `highest` the number that a client's descriptor may have at most. Where a
+    PROXY header is required whoever connects must be trusted, and lists and limits are for whom the
+    header names.
     """
 
     def __init__(self, frontend: Frontend, choose: Callable[[int], int], highest: int) -> None:
         self.frontend = frontend
         self.connected = 0
         self._highest = highest
-        startups = None if frontend.proxy.mode == "required" else frontend.startups
-        self._admission = Admission(startups, choose)
+        self._proxied = frontend.proxy.mode == "required"
+        self._admission = Admission(frontend.startups, choose)
+        self._on_their_way: dict[object, Address] = {}
+        """Who was admitted, and is not joined yet."""
 
     def refuses(self, peer: Address) -> Ending | None:
         """The word to refuse this peer with; None: it may come in."""
         rule = self.frontend
         if peer.host:  # else a unix socket: its permissions decide
             outside = rule.proxy.trusted and not _within(peer.host, rule.proxy.trusted)
-            unlisted = rule.allow and not _within(peer.host, rule.allow)
-            if outside or unlisted or _within(peer.host, rule.deny):
+            if outside or not (self._proxied or self._listed(peer)):
                 return "refused-source"
-        room = self.connected < rule.maxconn and self._admission.admits(peer)
-        return None if room else "full"
+        room = self._proxied or self._admission.admits(peer)
+        return None if room and self.connected < rule.maxconn else "full"
+
+    def _listed(self, peer: Address) -> bool:
+        rule = self.frontend
+        allowed = not rule.allow or _within(peer.host, rule.allow)
+        return allowed and not _within(peer.host, rule.deny)
 
     def affords(self, end: End) -> bool:
         """Whether there are descriptors enough to serve this client, too."""
         handle = end.transport.getHandle()
         return not isinstance(handle, socket.socket) or handle.fileno() <= self._highest
 
-    def entered(self, peer: Address) -> None:
-        """This peer came in."""
+    def entered(self, end: object, peer: Address) -> None:
+        """This one came in."""
         self.connected += 1
-        self._admission.begun(peer)
+        if not self._proxied:
+            self._begin(end, peer)
 
-    def settled(self, peer: Address) -> None:
+    def introduced(self, end: object, client: Address) -> None:
+        """A PROXY header names who has come in, or no one and it is the peer itself.
+
+        Raises Ended: refused-source, full.
+        """
+        if client.host and not self._listed(client):
+            raise Ended("refused-source", "named by a PROXY header")
+        if not self._admission.admits(client):
+            raise Ended("full", "too many of one network, named by PROXY headers")
+        self._begin(end, client)
+
+    def _begin(self, end: object, client: Address) -> None:
+        if self.frontend.startups is not None:
+            self._on_their_way[end] = client
+            self._admission.begun(client)
+
+    def settled(self, end: object) -> None:
         """One who came in is joined to a server, or refused after all."""
-        self._admission.settled(peer)
+        client = self._on_their_way.pop(end, None)
+        if client is not None:
+            self._admission.settled(client)
 
     def left(self) -> None:
         """One who came in is gone."""
@@ -126,7 +153,7 @@ class Entrance(ServerFactory):
             self._turned_away(end.peer, "full")
             return
         self._tuning.apply(end)
-        self._door.entered(end.peer)
+        self._door.entered(end, end.peer)
         self._enter(end)
 
 

@@ -7,7 +7,7 @@ Rules, which are those of sshd's MaxStartups, for each network apart (attack 12)
 - Below `start` all come in; from there `rate` percent are refused, in a straight line to all of
   them at `full`. Chance decides which, so that a flood cannot shut out the others of its network.
 - A network is a /24 of IPv4 or a /64 of IPv6: what one attacker has many addresses of.
-- Behind a proxy of ours that says who comes (PROXY), everybody comes from one address: no limit.
+- Behind a proxy of ours the one that counts is whom its PROXY header names.
 """
 
 from __future__ import annotations

@@ -77,6 +77,8 @@ class Parts:
     """Where TLS ends here: what is shown to clients."""
     sources: Sources | None = None
     """Where channels are observed: who counts them."""
+    introduced: Callable[[End, Address], None] = lambda end, client: None
+    """Told whom a PROXY header names. Raises Ended."""
 
 
 class Story:
@@ -226,6 +228,8 @@ async def read_proxy_header(story: Story) -> Address | None:
         raise
     if header.source is not None and not header.local:
         story.peer = client.peer = header.source
+    if not header.local:
+        parts.introduced(client, client.peer)
     if header.destination is not None and not header.local:
         story.local = header.destination
     return header.source

@@ -37,7 +37,7 @@ from zope.interface import alsoProvides, implementer
 from .accept import Door
 from .config.settings import Frontend, FrontendTimeout, Network, ProxyIn
 from .ends import address
-from .errors import WireError
+from .errors import Ended, WireError
 from .proxied import Proxied
 from .terms import MORE
 from .wire.proxyheader import parse
@@ -88,8 +88,9 @@ class Entry(WrappingFactory):
             application = self.wrappedFactory.buildProtocol(addr)
             if application is None:
                 return None
-        self.door.entered(peer)
-        return Arrival(self, application)
+        arrival = Arrival(self, application)
+        self.door.entered(arrival, peer)
+        return arrival
 
 
 class Arrival(Protocol):
@@ -162,6 +163,12 @@ class Arrival(Protocol):
             return
         self._wait_no_more()
         header, length = verdict
+        if not header.local:
+            try:
+                self._entry.door.introduced(self, header.source or address(self._real.getPeer()))
+            except Ended as why:
+                self._refuse(str(why))
+                return
         rest, self._held = self._held[length:], b""
         transport = Proxied(self._real, header)
         application = self._entry.wrappedFactory.buildProtocol(transport.getPeer())

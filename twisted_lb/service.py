@@ -241,15 +241,15 @@ class Balancer(MultiService):
             self._note(Announced("listening", f"{name} on {address(port.getHost())}"))
 
     def _entrance(self, frontend: Frontend) -> Entrance:
-        parts = self._parts(frontend)
+        door = Door(frontend, choose, descriptors())
+        parts = self._parts(frontend, door)
 
         def enter(end: End) -> None:
             self._count += 1
             story = Story(f"{self._owner}.{self._count:x}", end, parts, gone)
             self.stories.add(story)
-            peer = end.peer  # a PROXY header may say otherwise later
             path = Deferred.fromCoroutine(carry(story))
-            path.addBoth(lambda _: door.settled(peer))
+            path.addBoth(lambda _: door.settled(end))
             end.on_lost = path.cancel
 
         def gone(story: Story) -> None:
@@ -261,10 +261,9 @@ class Balancer(MultiService):
         def turned_away(peer: Address, word: Ending) -> None:
             self._note(ConnectionEnded("", frontend.name, peer, word, 0.0))
 
-        door = Door(frontend, choose, descriptors())
         return Entrance(door, self.settings.limits.hold, enter, turned_away)
 
-    def _parts(self, frontend: Frontend) -> Parts:
+    def _parts(self, frontend: Frontend, door: Door) -> Parts:
         groups = self.settings.groups
         tls = client_tls(frontend)
         self._certificates.shown_by(frontend, tls)
@@ -283,6 +282,7 @@ class Balancer(MultiService):
             Hints(frontend.ftp.sticky_for),
             tls,
             self._sources if frontend.observe else None,
+            door.introduced,
         )
 
     def _spoken(self, frontend: Frontend) -> Spoken:

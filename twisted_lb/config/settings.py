@@ -348,8 +348,8 @@ class Frontend:
     deny: tuple[Network, ...] = ()
     maxconn: int = 10_000
     startups: Startups | None = Startups()
-    """Counted by /24 and /64, until a connection is joined; None: no limit. Not where PROXY is
-    required, since everybody then comes from the proxy's address."""
+    """Counted by /24 and /64, until a connection is joined; None: no limit. Where PROXY is required
+    those count whom its header names."""
     backlog: int = 1024
     keepalive: float | None = 60.0
     """Seconds of silence before TCP asks whether the peer is there; None: never. Finds the

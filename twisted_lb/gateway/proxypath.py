@@ -132,6 +132,8 @@ async def _proxied(visit: Visit) -> str:
     header = await proxy_header(visit.end)
     if header.source is not None and not header.local:
         visit.end.peer = header.source
+    if not header.local:
+        visit.introduced(visit.end, visit.end.peer)
     certificate = header.client_certificate
     return thumbprint(certificate) if certificate else ""
 

@@ -21,7 +21,7 @@ from ..errors import Ended
 from ..facts import ConnectionEnded, Note
 from ..reactors import Reactor
 from ..relay import Idle
-from ..terms import Ending
+from ..terms import Address, Ending
 
 FAREWELL_TIMEOUT = 5.0
 """Seconds that a client who is refused gets to read why."""
@@ -59,6 +59,8 @@ class Visit:
         self.seat: Seat | None = None
         self.cut: Callable[[], None] = end.abort
         """Close every socket of it now, with resets."""
+        self.introduced: Callable[[End, Address], None] = lambda end, client: None
+        """Told whom a PROXY header names. Raises Ended."""
         self.on_ended: Callable[[], None] = lambda: None
         """Told when it is over, before its last socket is closed."""
         self._gone = gone
@@ -134,11 +136,11 @@ class Visits:
 
         def enter(end: End) -> None:
             self._count += 1
-            peer = end.peer  # a PROXY header may say otherwise later
             visit = Visit(f"{self._owner}.{self._count:x}", frontend.name, end, self.room, gone)
+            visit.introduced = door.introduced
             self._all.add(visit)
             walking = Deferred.fromCoroutine(walk(visit, path))
-            walking.addBoth(lambda _: door.settled(peer))
+            walking.addBoth(lambda _: door.settled(end))
             end.on_lost = walking.cancel
 
         def gone(visit: Visit) -> None:
