@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from twisted.application.service import IServiceMaker
+from twisted.internet.task import Clock
 from twisted.logger import LogEvent, globalLogPublisher
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
@@ -68,7 +69,7 @@ def test_the_counts_are_told_in_the_process_log(capsys: pytest.CaptureFixture[st
         listen=(), users="", issuer=Issuer("mss", "", (FRONT,)), destinations=(), tls=ServerTls()
     )
     parts = Parts(issuer().key, Users(ANN, "users"), None)
-    program = Program(settings, parts, None, lambda: 0.0, lambda fact: None)
+    program = Program(settings, parts, Clock(), lambda: 0.0, lambda fact: None)
     program.counters = Counters()
     program.counters(Announced("listening"))
     events: list[LogEvent] = []

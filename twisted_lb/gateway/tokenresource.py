@@ -6,8 +6,7 @@ JSON. Out: a signed token, or a status and one word; for every request one Token
 
 Rules:
 - A wrong password and an unknown user are one answer, after about the same time.
-- Too many failures, by user or by address, and no password is tried.
-- A password is checked in a thread; how many wait for that has a cap.
+- No password is checked for one who failed too often, or while too many are: see `logins`.
 """
 
 from __future__ import annotations
@@ -28,31 +27,19 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from ..ends import address
 from ..facts import Note, TokenAsked
-from ..protocols.ftp.failedlogins import FailedLogins
 from ..terms import Address
 from .keys import SigningKey
+from .logins import Logins, Passwords
 from .token import issue
 from .tokenclaims import Claims
 from .tokenrequest import NotGiven, decide, read_request
 from .tokensettings import TokenServerSettings
-from .users import Users
 
 BODY_MOST: Final = 4_096
 """Bytes of a request's body: a destination, roles and a thumbprint, ten times over."""
-CHECKS_MOST: Final = 64
-"""Passwords that wait for a thread; the next request hears 503."""
 REALM: Final = b'Basic realm="lb-token-server", charset="UTF-8"'
 
 log = Logger()
-
-
-@attrs.frozen
-class Passwords:
-    """How passwords are checked."""
-
-    users: Users
-    aside: Callable[[Callable[[], bool]], Deferred[bool]]
-    """Runs a function that takes its time where it holds up nobody."""
 
 
 @attrs.define
@@ -82,12 +69,10 @@ class TokenResource(Resource):
         super().__init__()
         self._settings = settings
         self._key = key
-        self._passwords = passwords
-        self._failed = FailedLogins(settings.failed_logins)
+        self._logins = Logins(passwords, settings.failed_logins, clock.seconds)
         self._clock = clock
         self._wall = wall
         self._note = note
-        self._checking = 0
 
     # Resource
 
@@ -141,25 +126,8 @@ class TokenResource(Resource):
             raise NotGiven(401, "login") from None
         if not asking.user:
             raise NotGiven(401, "login")
-        host, now = asking.client.host, self._clock.seconds()
-        if self._failed.refuses(host, asking.user, now):
-            raise NotGiven(429, "limit")
-        if not await self._right(asking.user, password):
-            self._failed.failed(host, asking.user, self._clock.seconds())
+        if not await self._logins.check(asking.client.host, asking.user, password):
             raise NotGiven(401, "login")
-
-    async def _right(self, user: str, password: str) -> bool:
-        if self._checking >= CHECKS_MOST:
-            raise NotGiven(503, "busy")
-        self._checking += 1
-        checked = self._passwords.aside(lambda: self._passwords.users.check(user, password))
-        # A thread goes on when the client has left, and is counted until it is done.
-        checked.addBoth(self._checked)
-        return await _shielded(checked)
-
-    def _checked(self, result: bool | Failure) -> bool | Failure:
-        self._checking -= 1
-        return result
 
     def _left(self, failure: Failure, asking: _Asking) -> None:
         failure.trap(CancelledError)
@@ -177,20 +145,6 @@ class TokenResource(Resource):
 
 def _draw() -> str:
     return token_urlsafe(16)
-
-
-def _shielded(working: Deferred[bool]) -> Deferred[bool]:
-    """The same result; cancelling it leaves the work alone."""
-    waiting: Deferred[bool] = Deferred()
-
-    def done(result: bool | Failure) -> None:
-        if not waiting.called:
-            waiting.callback(result)
-        elif isinstance(result, Failure):
-            log.failure("a password could not be checked", result)
-
-    working.addBoth(done)
-    return waiting
 
 
 # -- HTTP ------------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ from ..listeners import listen
 from ..terms import Address
 from ..tls import Identity, ServerContext
 from .keys import SigningKey
-from .tokenresource import CappedRequest, Passwords, TokenResource
+from .logins import Passwords
+from .tokenresource import CappedRequest, TokenResource
 from .tokensettings import ServerTls, TokenServerSettings
 from .users import Users
 

@@ -41,7 +41,7 @@ class FailedLogins:
 
     def refuses(self, address: str, user: str, now: float) -> bool:
         """Whether no password may be tried now."""
-        if self._addresses.spent(_source(address), now):
+        if self._addresses.spent(source(address), now):
             return True
         return self._users.spent(user, now) and self._place(address, user) not in self._known
 
@@ -55,11 +55,11 @@ class FailedLogins:
 
     def failed(self, address: str, user: str, now: float) -> None:
         """A password was wrong."""
-        self._addresses.take(_source(address), now)
+        self._addresses.take(source(address), now)
         self._users.take(user, now)
 
     def _place(self, address: str, user: str) -> bytes:
-        return _digest(f"{_source(address)} {user}", self._secret)
+        return _digest(f"{source(address)} {user}", self._secret)
 
 
 @attrs.define
@@ -107,7 +107,7 @@ def _digest(name: str, secret: bytes) -> bytes:
     return blake2b(text, key=secret, digest_size=16).digest()
 
 
-def _source(address: str) -> str:
-    """An IPv6 client has a whole /64 to come from."""
+def source(address: str) -> str:
+    """What an address counts as: an IPv6 client has a whole /64 to come from."""
     found = ip(address)
     return address if found.version == 4 else str(found.packed[:8].hex())
