@@ -71,6 +71,14 @@ def test_what_a_client_showed_says_nothing_when_the_server_did_not_take_it() -> 
     assert flight.done
 
 
+@pytest.mark.parametrize("message", [b"\x0c\x00\x00\x02ab", b"\x0e\x00\x00\x00"])
+def test_a_suite_without_a_certificate_resumes_nothing_either(message: bytes) -> None:
+    """ADH and PSK: a full handshake shows nothing but its parameters, or the end of its hello."""
+    flight = ServerFlight(OFFERED, "shown")
+    full = record(server_hello(OFFERED)) + record(message) + CHANGE + record(b"\x00" * 40)
+    assert "shown" not in flight.take(full + DATA)
+
+
 def test_the_whole_ticket_counts() -> None:
     """Fact 27: its first bytes are the server's key name, equal for all."""
     assert learned(record(ticket(TICKET + b"1"))) != learned(record(ticket(TICKET + b"2")))

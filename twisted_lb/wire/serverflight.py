@@ -19,7 +19,7 @@ SEEN_MOST: Final = 65_536
 """Bytes of a server that are looked at; certificates of long chains take some ten thousand."""
 
 _CHANGE_CIPHER_SPEC, _HANDSHAKE, _DATA = 20, 22, 23
-_SERVER_HELLO, _NEW_SESSION_TICKET, _CERTIFICATE = 2, 4, 11
+_SERVER_HELLO, _NEW_SESSION_TICKET = 2, 4
 _SUPPORTED_VERSIONS: Final = 43
 _ID_AT: Final = 4 + 2 + 32
 """Where the session id's length stands in a ServerHello: behind header, version and random."""
@@ -39,8 +39,9 @@ class ServerFlight:
         """Nothing is to be learned any more."""
         self._offered = offered
         self._shown = shown
-        self._certified = False
-        """The server showed a certificate: the handshake is a full one, nothing was resumed."""
+        self._full = False
+        """The server said more than resumption needs, such as a certificate or, where suites have
+        none, the end of its hello: the handshake is a full one (RFC 5246 section 7.3)."""
         self._resumed = False
         """It has changed to the keys of an older session."""
         self._seen = 0
@@ -74,7 +75,7 @@ class ServerFlight:
         if kind == _HANDSHAKE and not self._resumed:
             self._messages += fragment
             return self._read_messages()
-        if kind == _CHANGE_CIPHER_SPEC and self._shown and not self._certified:
+        if kind == _CHANGE_CIPHER_SPEC and self._shown and not self._full:
             self._resumed = True
         elif kind != _HANDSHAKE:
             self._finish()
@@ -93,11 +94,11 @@ class ServerFlight:
             del messages[:length]
             if kind == _SERVER_HELLO:
                 learned += self._read_hello(message)
-            elif kind == _CERTIFICATE:
-                self._certified = True
             elif kind == _NEW_SESSION_TICKET:
                 ticket = message[10 : 10 + int.from_bytes(message[8:10])]
                 learned += [tls_session_key(ticket)] if ticket else []
+            else:
+                self._full = True
         return learned
 
     def _read_hello(self, message: bytes) -> list[str]:
