@@ -38,6 +38,11 @@ class TestName:
     def test_a_session_and_a_role(self) -> None:
         assert in_name(OURS, "alice.data.example") == Carried("alice", "data")
 
+    def test_capitals_do_not_matter(self) -> None:
+        """A ClientHello's name comes here in small letters, the pattern as it was written."""
+        written = Patterns(sni=r"(?P<session>[a-z]+)\.Proxy\.Example")
+        assert in_name(written, "alice.proxy.example") == Carried("alice")
+
     @pytest.mark.parametrize("name", [None, "alice.example", "x.alice.data.example"])
     def test_other_names_carry_nothing(self, name: str | None) -> None:
         assert in_name(OURS, name) is None
@@ -56,6 +61,12 @@ class TestOpening:
         binary = Patterns(opening=r"\x00(?P<session>....)", opening_bytes=8, opening_ends="bytes")
         assert in_opening(binary, Said(b"\x00ab\ncde")) is MORE
         assert in_opening(binary, Said(b"\x00ab\rcdef")) == Carried("ab\rc")
+
+    def test_no_pattern_stops_everybody_else(self) -> None:
+        """Who tries every way to cut these letters into words ends after the sun has."""
+        careless = Patterns(opening=r"(?:[a-z]+ ?)+:(?P<session>\S+)", opening_bytes=4096)
+        assert in_opening(careless, Said(b"a" * 4000 + b"\n")) is None
+        assert in_opening(careless, Said(b"see you:17\n")) == Carried("17")
 
     def test_more_than_may_be_looked_at_is_not_waited_for(self) -> None:
         assert in_opening(OURS, Said(b"x" * 31)) is MORE

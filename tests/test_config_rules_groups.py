@@ -164,7 +164,8 @@ def test_a_pattern_that_no_key_asks_for_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("pattern", "why"),
     [
-        ("'('", "is no regular expression: missing ), unterminated subpattern at position 0"),
+        ("'('", '"(" is no regular expression (RE2): missing ): ('),
+        ("'(?P<session>.)(?=x)'", "is no regular expression (RE2): invalid perl operator: (?="),
         ("'(.*)'", "does not say what the session is: (?P<session>…)"),
         ("'(?P<session>.)(?P<roll>.)'", '"roll" is no group that is read: session and role are'),
         ('"(?P<session>.)\\u20ac"', "has a character that is no byte"),

@@ -6,13 +6,12 @@ In: the group's patterns and what was shown so far. Out: a session and perhaps a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
+from .config.patterns import compiled
 from .config.settings import Patterns
 from .errors import WireError
 from .terms import MORE, More
@@ -42,15 +41,15 @@ NOTHING: Final = Said(final=True)
 
 def in_alpn(patterns: Patterns, offered: Iterable[bytes]) -> Carried | None:
     """In the first of these protocol names that fits as a whole."""
-    whole = _compiled(patterns.alpn)
+    whole = compiled(patterns.alpn)
     return next(filter(None, (_found(whole.fullmatch(name)) for name in offered)), None)
 
 
 def in_name(patterns: Patterns, name: str | None) -> Carried | None:
-    """In the server name, as a whole."""
+    """In the server name, as a whole, in any case: names have none."""
     if name is None:
         return None
-    return _found(_compiled(patterns.sni).fullmatch(name.encode("latin-1")))
+    return _found(compiled(patterns.sni, case_matters=False).fullmatch(name.encode("latin-1")))
 
 
 def in_opening(patterns: Patterns, said: Said) -> Carried | More | None:
@@ -67,20 +66,18 @@ def in_opening(patterns: Patterns, said: Said) -> Carried | More | None:
             return MORE
         if lines and data:
             raise WireError(f"an opening line without its end in {len(data)} bytes")
-    found = _found(_compiled(patterns.opening).match(data[: end or most]))
+    found = _found(compiled(patterns.opening).match(bytes(data[: end or most])))
     if found is not None and lines and not end:
         raise WireError(f"an opening line longer than {most} bytes")
     return found
 
 
-@cache
-def _compiled(pattern: str) -> re.Pattern[bytes]:
-    return re.compile(pattern.encode("latin-1"))
-
-
-def _found(match: re.Match[bytes] | None) -> Carried | None:
+def _found(match: Any) -> Carried | None:
     """A session that is empty is none: everybody without one would share it."""
-    if match is None or not 0 < len(match["session"]) <= SESSION_MOST:
+    if match is None:
         return None
-    role = match.groupdict().get("role") or b""
-    return Carried(match["session"].decode("latin-1"), role.decode("latin-1"))
+    found = {name: part or b"" for name, part in match.groupdict().items()}
+    session, role = found[b"session"], found.get(b"role", b"")
+    if not 0 < len(session) <= SESSION_MOST:
+        return None
+    return Carried(session.decode("latin-1"), role.decode("latin-1"))
