@@ -102,7 +102,7 @@ REFUSED = """
 
 
 def conversation(table: FailedLogins) -> FtpControl:
-    machine = FtpControl(attrs.evolve(circumstances(), failed_logins=table))
+    machine = FtpControl(attrs.evolve(circumstances(), tries=table.tries(HOME)))
     play(machine, "S: 220 hello  -> C: 220 hello")
     return machine
 
@@ -145,6 +145,26 @@ def test_who_logged_in_from_an_address_is_not_locked_out_by_guesses_from_elsewhe
     for _ in range(3):
         table.failed("192.0.2.9", "joe", 0.0)
     assert table.refuses("192.0.2.9", "joe", 0.0)
+
+
+def test_hosts_with_users_of_their_own_are_counted_apart() -> None:
+    """T49: who locks out a name at one of them has done so there only."""
+    table = limits(per_address=None, per_user=1)
+    here, there = table.tries("mallory", "a:21"), table.tries("ann", "b:21")
+    here.failed("joe", 0.0)
+    assert here.refuses("joe", 0.0)
+    assert table.tries("ann", "a:21").refuses("joe", 0.0)
+    assert not there.refuses("joe", 0.0)
+
+
+def test_people_of_one_address_are_told_apart_by_what_else_they_are_known_by() -> None:
+    """T49: that somebody has logged in lets nobody else go on guessing."""
+    table = limits(per_address=None, per_user=1)
+    ann, mallory = table.tries("ann", "a:21"), table.tries("mallory", "a:21")
+    ann.succeeded("joe")
+    mallory.failed("joe", 0.0)
+    assert mallory.refuses("joe", 0.0)
+    assert not ann.refuses("joe", 0.0)
 
 
 def test_so_many_places_are_known_and_no_more() -> None:

@@ -168,7 +168,7 @@ class Ftp:
             tls=story.parts.frontend.tls,
             server_tls=backend_of(story).settings.tls,
             memory=self._memories.setdefault(session.server, ServerMemory()),
-            failed_logins=self._failed_logins,
+            tries=self._failed_logins.tries(control[Side.CLIENT].peer.host),
             session=session.id,
             server_name=str(session.server),
             frontend=story.parts.frontend.name,

@@ -125,8 +125,8 @@ class Gateways(FtpSite):
 
     def tunnel(self, at: Address, *locals: Local, **changed: Any) -> Tunnel:
         """Start a tunnel to this front-end, with tokens of its own. `key`: another one than that
-        of all."""
-        key = changed.pop("key", self.key)
+        of all; `user`: whom they are for."""
+        key, user = changed.pop("key", self.key), changed.pop("user", "joe")
         settings = TunnelSettings(
             **{
                 "front": Front(at, NAME, self.ca),
@@ -142,14 +142,14 @@ class Gateways(FtpSite):
             reactor,
             self.facts.append,
             key,
-            lambda local: self.source(local, key),
+            lambda local: self.source(local, key, user),
             time.time,
         )
         tunnel.startService()
         self.tunnels.append(tunnel)
         return tunnel
 
-    def source(self, local: Local, key: ClientKey) -> Any:
+    def source(self, local: Local, key: ClientKey, user: str) -> Any:
         """Where this local port's tokens come from: as many as are asked for."""
         count, others = 0, len(self.tunnels)
 
@@ -158,7 +158,7 @@ class Gateways(FtpSite):
             count += 1
             bound = new_key() if self.stolen else key
             sid = f"{local.name}{count}" + (f"-{others}" if others else "")
-            return mint(bound, local.destination, sid)
+            return mint(bound, local.destination, sid, sub=user)
 
         return token
 

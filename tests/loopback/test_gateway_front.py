@@ -36,7 +36,7 @@ class Speaks(Talk):
 
 @pytest_twisted.ensureDeferred
 async def test_there_is_no_token(gateways: Gateways) -> None:
-    gateways.source = lambda local, key: lambda: fail(Unusable("the file is gone"))  # type: ignore[method-assign]
+    gateways.source = lambda local, key, user: lambda: fail(Unusable("the file is gone"))  # type: ignore[method-assign]
     tunnel = gateways.tunnel(gateways.proxy(), LOCAL)
     assert await told(gateways, tunnel) == "no token: the file is gone"
 

@@ -11,6 +11,8 @@ import pytest_twisted
 from tests.loopback.farm import Farm
 from tests.loopback.ftp_talks import Visitor
 from tests.loopback.gateways import Gateways
+from tests.loopback.test_ftp_logins import Strict
+from twisted_lb.config.settings import LoginRules
 from twisted_lb.facts import ConnectionEnded, SessionEnded, TransferEnded
 from twisted_lb.gateway.settings import Local
 from twisted_lb.gateway.tunnel import Tunnel
@@ -121,3 +123,36 @@ async def test_the_user_of_an_ftp_client_reads_why(gateways: Gateways) -> None:
     assert await visitor.reply() == b"421 lb-tunnel: the host did not take the connection."
     visitor.closes()
     await visitor.gone()
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_guesses_locks_out_nobody_else(gateways: Gateways) -> None:
+    """T49: nobody at another host, and at the same one nobody who has logged in there."""
+    allowed = LoginRules().per_user
+    assert allowed is not None
+    addresses = ("127.0.0.2", "127.0.0.3")
+    port = gateways.serve_each(dict.fromkeys(addresses, Strict))
+    locals = [
+        Local(name, (Address("127.0.0.1", 0),), Address(address, port), "ftp")
+        for name, address in zip("ab", addresses, strict=True)
+    ]
+    front = gateways.proxy()
+    ann, mallory = (gateways.tunnel(front, *locals, user=user) for user in ("ann", "mallory"))
+    assert (await answers(gateways, ann, "a", "right"))[0][:3] == b"230"
+    heard = await answers(gateways, mallory, "a", *["wrong"] * allowed, "right")
+    assert heard == [b"530 Not this one"] * allowed + [b"530 Login incorrect."]
+    assert (await answers(gateways, ann, "a", "right"))[0][:3] == b"230"
+    assert (await answers(gateways, mallory, "b", "right"))[0][:3] == b"230"
+
+
+async def answers(gateways: Gateways, tunnel: Tunnel, local: str, *passwords: str) -> list[bytes]:
+    """What is said to these passwords, on one connection."""
+    visitor = await gateways.connect(tunnel.address(local), "127.0.0.1", Visitor(gateways))
+    await visitor.replies(220)
+    heard = []
+    for password in passwords:
+        await visitor.does("USER ibmuser", 331)
+        visitor.asks(f"PASS {password}")
+        heard.append(await visitor.reply())
+    visitor.closes()
+    return heard

@@ -102,6 +102,7 @@ class Path:
         """Where its token lets it go. Raises Ended."""
         try:
             grant = self.verify(opening.credential)
+            visit.user = grant.user
             check(grant, opening, shown, self.unbound)
         except Denied as why:
             _attack(visit, f"token-{why.word}")

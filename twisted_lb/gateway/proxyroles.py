@@ -7,6 +7,7 @@ that runs; or Ended with the answer as its last words.
 from __future__ import annotations
 
 import hmac
+import os
 from secrets import token_hex
 
 import attrs
@@ -50,8 +51,8 @@ class Roles:
     sessions: dict[str, ProxySession] = attrs.field(factory=dict)
     """FTP sessions by the id that clients know them by."""
     _logins: FailedLogins = attrs.field(
-        # By user only: every client's machine is a tunnel.
-        factory=lambda: FailedLogins(LoginRules(per_address=None))
+        # By the host's user only. Every client's machine is a tunnel: people go by their tokens.
+        factory=lambda: FailedLogins(LoginRules(per_address=None), os.urandom(32))
     )
 
     async def terminal(self, visit: Visit, address: Address, welcome: bytes) -> None:
@@ -106,7 +107,7 @@ class Roles:
             server=host.peer,
             server_local=host.local,
             rules=rules(self.settings.ftp),
-            failed_logins=self._logins,
+            tries=self._logins.tries(visit.user, visit.server.lower()),
             session=seat_of(visit).session.id,
             server_name=visit.server,
             frontend=visit.listener,

@@ -144,7 +144,7 @@ class Path:
             server=place(TUNNELS),
             server_local=place(TUNNELS),
             rules=rules(self.settings.ftp),
-            failed_logins=FailedLogins(LoginRules(None, None)),  # the user's own machine
+            tries=FailedLogins(LoginRules(None, None)).tries(""),  # the user's own machine
             session=seat_of(visit).session.id,
             server_name=visit.server,
             frontend=visit.listener,

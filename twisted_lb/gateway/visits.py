@@ -54,6 +54,8 @@ class Visit:
         self.room = room
         self.session = ""
         """The id that client and proxy know its session by."""
+        self.user = ""
+        """Whom its token is for."""
         self.role = ""
         self.server = ""
         self.seat: Seat | None = None

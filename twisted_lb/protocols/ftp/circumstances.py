@@ -10,7 +10,7 @@ from ...config.settings import BackendTls, FrontendTls, FtpRules, LoginRules
 from ...terms import Address
 from ...wire.address import ip, within
 from ...wire.ftpaddress import Family, family, unmapped
-from .failedlogins import FailedLogins
+from .failedlogins import FailedLogins, Tries
 
 
 @attrs.define
@@ -51,14 +51,18 @@ class Circumstances:
     server_tls: BackendTls = attrs.field(factory=BackendTls)
     """How the server's is."""
     memory: ServerMemory = attrs.field(factory=ServerMemory)
-    failed_logins: FailedLogins = attrs.field(factory=lambda: FailedLogins(LoginRules()))
-    """Shared by all conversations of the frontend (T49)."""
+    tries: Tries = attrs.field()
+    """Its view of the failed logins, whose table all conversations of the frontend share (T49)."""
     ours: tuple[str, ...] = ()
     """Further addresses of our own."""
     session: str = ""
     """Names for the facts."""
     server_name: str = ""
     frontend: str = ""
+
+    @tries.default
+    def _its_own(self) -> Tries:
+        return FailedLogins(LoginRules()).tries(self.client.host)
 
     @property
     def client_family(self) -> Family:

@@ -111,10 +111,10 @@ class Commands:
 
     def _guesses(self, now: float) -> bool:
         """Whether too many passwords were wrong for one more to be tried (T49)."""
-        state, about = self._state, self._state.about
-        guesses = about.failed_logins.refuses(about.client.host, state.login.user, now)
+        state = self._state
+        guesses = state.about.tries.refuses(state.login.user, now)
         if guesses:
-            self._state.attack("password-guessing")
+            state.attack("password-guessing")
         return guesses
 
     def _announce(self, command: Command) -> None:

@@ -58,8 +58,38 @@ class FailedLogins:
         self._addresses.take(source(address), now)
         self._users.take(user, now)
 
+    def tries(self, whence: str, host: str = "") -> Tries:
+        """How a conversation sees it: whence its client comes, and whose user names it gives."""
+        return Tries(self, whence, host)
+
     def _place(self, address: str, user: str) -> bytes:
         return _digest(f"{source(address)} {user}", self._secret)
+
+
+@attrs.frozen
+class Tries:
+    """The logins that one conversation tries."""
+
+    table: FailedLogins
+    whence: str
+    """An address; or, where all come from one, what tells people apart."""
+    host: str = ""
+    """Whose user names they are; empty where all servers have the same."""
+
+    def refuses(self, user: str, now: float) -> bool:
+        """Whether no password may be tried now."""
+        return self.table.refuses(self.whence, self._name(user), now)
+
+    def succeeded(self, user: str) -> None:
+        """A password was right."""
+        self.table.succeeded(self.whence, self._name(user))
+
+    def failed(self, user: str, now: float) -> None:
+        """A password was wrong."""
+        self.table.failed(self.whence, self._name(user), now)
+
+    def _name(self, user: str) -> str:
+        return f"{self.host} {user}" if self.host else user
 
 
 @attrs.define
@@ -108,6 +138,9 @@ def _digest(name: str, secret: bytes) -> bytes:
 
 
 def source(address: str) -> str:
-    """What an address counts as: an IPv6 client has a whole /64 to come from."""
-    found = ip(address)
+    """What an address counts as: an IPv6 client has a whole /64 to come from; a name is a name."""
+    try:
+        found = ip(address)
+    except ValueError:
+        return address
     return address if found.version == 4 else str(found.packed[:8].hex())

@@ -143,7 +143,7 @@ class Replies:
         state, about = self._state, self._state.about
         is_in = state.login.done
         if is_in and not was_in:
-            about.failed_logins.succeeded(about.client.host, state.login.user)
+            about.tries.succeeded(state.login.user)
         if about.login_timeout is not None and (is_in is not was_in or verb == GREETING):
             state.out.do(SetAlarm(LOGIN_ALARM, None if is_in else about.login_timeout))
 
@@ -174,7 +174,7 @@ class Replies:
         state.login.answered(exchange.verb, user, code)
         self._mind_the_login(exchange.verb, was_in)
         if exchange.verb == b"PASS" and code == 530:  # what else is wrong is no guess
-            state.about.failed_logins.failed(state.about.client.host, state.login.user, now)
+            state.about.tries.failed(state.login.user, now)
         if code // 100 != 2:
             return
         if exchange.verb == GREETING:
