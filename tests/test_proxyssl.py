@@ -3,6 +3,7 @@
 from contextlib import suppress
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,6 +26,11 @@ class TestWrite:
         """`verify` is not 0, and the certificate is there all the same."""
         own = ClientSsl("TLSv1.2", certificate=b"der", shown=True)
         assert write(own) == b"\x07\0\0\0\x01\x21\0\x07TLSv1.2\x28\0\x03der"
+
+    def test_a_certificate_that_was_shown_when_the_session_began(self) -> None:
+        told = evolve(JOE, resumed=True)
+        assert write(told) == b"\x05" + BYTES[1:]
+        assert read(write(told)) == told
 
     def test_a_client_without_a_certificate(self) -> None:
         assert write(ClientSsl("TLSv1.2")) == b"\x01\0\0\0\x01\x21\0\x07TLSv1.2"

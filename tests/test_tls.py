@@ -89,7 +89,12 @@ class TestName:
         assert str(why.value) == "its certificate names nobody, not server either"
 
     @pytest.mark.parametrize(
-        ("name", "sni"), [("front.example", b"front.example"), ("10.0.0.1", None)]
+        ("name", "sni"),
+        [
+            ("front.example", b"front.example"),
+            ("front.example.", b"front.example"),
+            ("10.0.0.1", None),
+        ],
     )
     def test_a_name_is_shown_to_the_server_and_an_address_is_not(
         self, name: str, sni: bytes | None

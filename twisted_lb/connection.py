@@ -321,6 +321,7 @@ def tls_tlvs(tls: TlsFacts) -> Iterator[tuple[int, bytes]]:
             tls.common_name,
             bool(tls.certificate),
             tls.verified,
+            tls.resumed,
         )
     )
 

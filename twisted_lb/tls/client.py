@@ -117,7 +117,7 @@ class ClientHandshake:
         self, context: ClientContext, name: str, resumption: Resumption | None = None
     ) -> None:
         self.context = context
-        self.name = name
+        self.name = name.removesuffix(".")  # neither SNI nor certificates have it (RFC 6066)
         self._resumption = resumption
         self._connection: SSL.Connection | None = None
 

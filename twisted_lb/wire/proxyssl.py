@@ -41,6 +41,8 @@ class ClientSsl:
     """Whether there was a certificate."""
     verified: bool = False
     """Whether an authority that the proxy trusts vouched for it."""
+    resumed: bool = False
+    """Whether it was shown when the TLS session began, and not again on this connection."""
 
 
 def read(value: bytes) -> ClientSsl | None:
@@ -58,6 +60,7 @@ def read(value: bytes) -> ClientSsl | None:
         common_name=_text(told, COMMON_NAME),
         shown=shown,
         verified=shown and not any(value[1:5]),
+        resumed=shown and not value[0] & _CONNECTION,
     )
 
 
@@ -76,7 +79,9 @@ def _text(told: dict[int, bytes], kind: int) -> str:
 
 def write(ssl: ClientSsl) -> bytes:
     """The value that says it. What is empty is left out."""
-    flags = _SSL | (_CONNECTION | _SESSION if ssl.shown else 0)
+    flags = _SSL
+    if ssl.shown:
+        flags |= _SESSION if ssl.resumed else _CONNECTION | _SESSION
     verify = 0 if ssl.verified else 1
     certificate = ssl.certificate if len(ssl.certificate) <= CERTIFICATE_MAX else b""
     values = (
