@@ -49,6 +49,35 @@ def test_a_preset_is_whole_and_is_dumped_as_plain_settings(name: str) -> None:
     assert loaded(dump(settings)) == settings
 
 
+OTHERWISE = (
+    {"frontend": 'tls.mode = "off"'},
+    {"frontend": 'tls.mode = "pass"'},
+    {"group": 'key = "source"'},
+    {"group": 'key = ["source"]'},
+    {"backend": 'balance = "random-two"'},
+    {"backend": 'check = { type = "off" }'},
+    {"backend": 'tls.mode = "off"\ncheck = { type = "tcp" }'},
+)
+NEED_TLS = ("lb-gateway", "lb-gateway-terminated")
+"""Presets whose keys are shown in one way of TLS only."""
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        (name, written)
+        for name in PRESETS
+        for written in OTHERWISE
+        if "frontend" not in written or name not in NEED_TLS
+    ],
+    ids=str,
+)
+def test_what_is_written_makes_no_riddle_of_the_rest(name: str, written: dict[str, str]) -> None:
+    """What a preset says beside it and nothing reads any more, is as if it had not been said."""
+    settings = loaded(text(name, **written))
+    assert loaded(dump(settings)) == settings
+
+
 def test_what_is_written_wins_key_by_key() -> None:
     settings = loaded(
         text(

@@ -129,7 +129,15 @@ def _filled(kind: str, table: Any, path: Path, wrong: Wrong) -> Any:
         homes = " and ".join(preset)
         wrong(path, f"{quote(name)} says nothing of a {kind}: it is for {homes}")
         return written
-    return fill(written, preset[kind])
+    return fill(written, _of_its_keys(preset[kind], written.get("key")))
+
+
+def _of_its_keys(preset: Raw, key: Any) -> Raw:
+    """Without patterns of kinds of key that are not in the `key` which is written, if one is."""
+    if "pattern" not in preset or not isinstance(key, str | list):
+        return preset
+    kinds = [key] if isinstance(key, str) else key
+    return preset | {"pattern": {k: v for k, v in preset["pattern"].items() if k in kinds}}
 
 
 def _unknown(name: object) -> str:

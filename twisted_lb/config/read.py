@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from ..errors import Problem
+from .applies import unmet
 from .document import PRESETS, Document
 from .locate import Lines, Path
 from .presets import expand, fill
@@ -118,7 +119,14 @@ class _Reader:
             for field in table.fields
         }
         named = "name" in attrs.fields_dict(table.cls) and "name" not in table.keys
-        return table.cls(**values | ({"name": path[-1]} if named else {}))
+        made = table.cls(**values | ({"name": path[-1]} if named else {}))
+        return self._without_unread(table, made, path)
+
+    def _without_unread(self, table: Table, made: Any, path: Path) -> Any:
+        """Leaves out what a preset says and what is written makes meaningless."""
+        unread = {key for key in unmet(made) if not self._found.given((*path, key))}
+        defaults = {field.attribute: field.default for field in table.fields if field.key in unread}
+        return attrs.evolve(made, **defaults) if defaults else made
 
     def _misspelt(self, table: Table, key: str, raw: dict[str, Any], path: Path) -> None:
         """What this key was meant to be is not missing, and nothing follows from its absence."""
