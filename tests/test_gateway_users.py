@@ -20,6 +20,22 @@ FILE = (
     f"émile:{hashed('sha256_crypt', 'émiles', 1000)}\n"
 ).encode()
 USERS = Users(FILE, "users")
+SEVERAL = {"old": hashed("apr_md5_crypt", "olds"), "dan": hashed("bcrypt", "dans", 5)}
+SEVERAL |= {user: hashed("bcrypt", user, 4) for user in ("ann", "eve")}
+
+
+def users_of(hashes: dict[str, str]) -> Users:
+    return Users("".join(f"{user}:{made}\n" for user, made in hashes.items()).encode(), "users")
+
+
+MANY = users_of(SEVERAL)
+
+
+def verified(monkeypatch: pytest.MonkeyPatch, users: Users) -> list[str]:
+    """The hashes that passwords are compared with from now on; each fits."""
+    seen: list[str] = []
+    monkeypatch.setattr(users._context, "verify", lambda _, hashed: seen.append(hashed) or True)
+    return seen
 
 
 @pytest.mark.parametrize(
@@ -47,13 +63,37 @@ def test_nobody_else_is_known_by_any_password(user: str) -> None:
 
 def test_an_unknown_user_takes_the_time_of_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same work is done: a hash is verified, and its result thrown away."""
-    verified: list[str] = []
-    monkeypatch.setattr(
-        USERS._context, "verify", lambda password, hashed: verified.append(hashed) or True
-    )
-    assert USERS.check("ann", "x")
-    assert not USERS.check("bob", "x")
-    assert verified[0] == verified[1]
+    users = Users(f"ann:{hashed('bcrypt', 'anns', 4)}\n".encode(), "users")
+    seen = verified(monkeypatch, users)
+    assert users.check("ann", "x")
+    assert not users.check("bob", "x")
+    assert seen[0] == seen[1]
+
+
+def test_among_hashes_of_several_kinds_nobody_has_always_the_same_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each as often as users have it: neither a time nor a change of it tells who is a user."""
+    seen = verified(monkeypatch, MANY)
+    names = [f"nobody{number}" for number in range(400)]
+    for name in names * 2:
+        assert not MANY.check(name, "x")
+    assert seen[:400] == seen[400:]
+    assert 50 < sum(hashed.startswith("$apr1$") for hashed in seen[:400]) < 150
+    assert {hashed[:7] for hashed in seen} == {"$2b$04$", "$2b$05$", SEVERAL["old"][:7]}
+
+
+def test_a_user_who_is_new_or_gone_moves_few_names_to_another_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A user's time stays what it is: names whose time changed would be nobody's. A sixth moves
+    when every second user of a kind of half is gone; two thirds would if it were drawn anew."""
+    fewer = users_of({name: made for name, made in SEVERAL.items() if name != "eve"})
+    before, after = verified(monkeypatch, MANY), verified(monkeypatch, fewer)
+    for number in range(400):
+        MANY.check(f"nobody{number}", "x")
+        fewer.check(f"nobody{number}", "x")
+    assert sum(one != other for one, other in zip(before, after, strict=True)) < 120
 
 
 @pytest.mark.parametrize("password", ["a\0b", "x" * 73, "ä" * 40, "x" * (MOST + 1)])
