@@ -1,9 +1,12 @@
 """Looking at a token: everything it says, and everything that is wrong with it."""
 
+import json
+
 import attrs
 import pytest
 
 from twisted_lb.gateway.token import Trust, issue
+from twisted_lb.gateway.tokenclaims import spell
 from twisted_lb.gateway.tokenlook import look, moment
 
 from .tokens import CLAIMS, FRONT, NOW, issuer
@@ -81,7 +84,10 @@ def test_what_is_no_token_is_told_in_a_line() -> None:
 
 
 def test_nothing_of_a_token_reaches_a_terminal_as_it_is() -> None:
-    seen = look(ISSUER.says(**{"\x1b[2J": "\x1b]0;owned\x07", "x": "\u202e"}), ISSUER.trust, NOW)
+    said = {"\x1b[2J": "\x1b]0;owned\x07", "x": "\u202e", "\x7f": ["\x7f"]}
+    token = ISSUER.sign(json.dumps(spell(CLAIMS) | said).encode(), **said)
+    seen = look(token, ISSUER.trust, NOW)
+    assert seen.lines.count('\\u007f ["\\u007f"]') == 2
     assert all(line.isprintable() and line.isascii() for line in seen.lines)
 
 

@@ -50,7 +50,7 @@ def look(text: str, trust: Trust, now: float) -> Seen:
     except Denied as why:
         seen.against(why.word, why.detail)
         return seen
-    seen.lines += [f"{name:6} {json.dumps(value)}" for name, value in jws.header.items()]
+    seen.lines += [_line(name, value) for name, value in jws.header.items()]
     _signature(seen, jws, trust, now)
     _claims(seen, jws, trust, now)
     seen.lines.append("good" if not seen.wrong else f"not good: {', '.join(seen.wrong)}")
@@ -86,7 +86,16 @@ def _claims(seen: Seen, jws: Jws, trust: Trust, now: float) -> None:
 def _spelt(said: dict[str, Any], now: float) -> Iterator[str]:
     for name, value in said.items():
         time = f"  {moment(value, now)}" if name in ("iat", "nbf", "exp") else ""
-        yield f"{json.dumps(name)[1:-1]:6} {json.dumps(value)}{time}"
+        yield f"{_line(name, value)}{time}"
+
+
+def _line(name: str, value: Any) -> str:
+    """What a token says under this name; nothing in it is one for a terminal to obey."""
+    return f"{_escaped(name)[1:-1]:6} {_escaped(value)}"
+
+
+def _escaped(value: Any) -> str:
+    return json.dumps(value).replace("\x7f", "\\u007f")  # JSON leaves DEL as it is
 
 
 def moment(value: Any, now: float) -> str:
