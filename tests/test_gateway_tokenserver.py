@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 
 from tests.certificates import self_signed, written
+from twisted_lb.accept import Door
+from twisted_lb.config.settings import Frontend, Startups
 from twisted_lb.errors import ConfigurationError
+from twisted_lb.facts import ConnectionEnded
 from twisted_lb.gateway.tokenserver import LIFE, Parts, Visitors, read_parts
 from twisted_lb.gateway.tokensettings import Issuer, Permitted, ServerTls, TokenServerSettings
 from twisted_lb.terms import Address
@@ -101,35 +106,101 @@ class Caller(StringTransport):
 
     aborted = False
 
+    def __init__(self, peer: IPv4Address) -> None:
+        super().__init__(peerAddress=peer)
+
+    def getHandle(self) -> object:
+        return None
+
     def abortConnection(self) -> None:
         self.aborted = True
 
 
+class Street:
+    """A token server's door without a network."""
+
+    def __init__(self, highest: int = 1 << 20, **rules: Any) -> None:
+        self.clock = Clock()
+        self.facts: list[Any] = []
+        rule = Frontend(**{"name": "token-server", "startups": None, **rules})
+        door = Door(rule, lambda count: 0, highest)
+        factory = Factory.forProtocol(Protocol)
+        self.visitors = Visitors(factory, door, self.clock, self.facts.append)
+
+    def comes(self, host: str = "192.0.2.1", caller: type[Caller] = Caller) -> Any:
+        """The protocol of one who is let in; None: turned away."""
+        peer = IPv4Address("TCP", host, 40_000)
+        protocol: Any = self.visitors.buildProtocol(peer)
+        if protocol is not None:
+            protocol.makeConnection(caller(peer))
+        return protocol
+
+    def leaves(self, protocol: Any) -> None:
+        protocol.connectionLost(Failure(ConnectionDone()))
+
+    @property
+    def turned_away(self) -> list[tuple[str, str]]:
+        assert all(isinstance(fact, ConnectionEnded) for fact in self.facts)
+        return [(fact.client.host, fact.ending) for fact in self.facts]
+
+
 def test_a_connection_ends_at_its_deadline_whatever_trickles() -> None:
     """Attack 11."""
-    clock, caller = Clock(), Caller()
-    protocol: Any = Visitors(Factory.forProtocol(Protocol), 1, clock).buildProtocol(PEER)
-    protocol.makeConnection(caller)
+    street = Street()
+    visitor = street.comes()
     for _ in range(int(LIFE) - 1):
-        clock.advance(1)
-        protocol.dataReceived(b"P")
-    assert not caller.aborted
-    clock.advance(1)
-    assert caller.aborted
-    protocol.connectionLost(Failure(ConnectionDone()))
+        street.clock.advance(1)
+        visitor.dataReceived(b"P")
+    assert not visitor.transport.aborted
+    street.clock.advance(1)
+    assert visitor.transport.aborted
+    street.leaves(visitor)
 
 
 def test_so_many_connect_at_once_and_no_more() -> None:
-    clock = Clock()
-    visitors = Visitors(Factory.forProtocol(Protocol), 2, clock)
-    first, second = visitors.buildProtocol(PEER), visitors.buildProtocol(PEER)
-    first.makeConnection(Caller())
-    second.makeConnection(Caller())
-    assert visitors.buildProtocol(PEER) is None
-    first.connectionLost(Failure(ConnectionDone()))
-    assert visitors.buildProtocol(PEER) is not None
-    second.connectionLost(Failure(ConnectionDone()))
-    assert not clock.getDelayedCalls()
+    street = Street(maxconn=2)
+    first, second = street.comes(), street.comes("198.51.100.1")
+    assert street.comes() is None
+    assert street.turned_away == [("192.0.2.1", "full")]
+    street.leaves(first)
+    third = street.comes()
+    for visitor in (second, third):
+        street.leaves(visitor)
+    assert not street.clock.getDelayedCalls()
 
 
-PEER = IPv4Address("TCP", "192.0.2.1", 40_000)
+def test_one_network_does_not_shut_out_the_others() -> None:
+    """Attack 12: nor does it for longer than its connections last."""
+    street = Street(startups=Startups(2, 100, 2))
+    first, second = street.comes("192.0.2.1"), street.comes("192.0.2.2")
+    assert street.comes("192.0.2.3") is None
+    other = street.comes("198.51.100.1")
+    assert street.turned_away == [("192.0.2.3", "full")]
+    street.leaves(first)
+    again = street.comes("192.0.2.3")
+    for visitor in (second, other, again):
+        street.leaves(visitor)
+
+
+def test_sources_are_allowed_and_denied_as_at_a_frontend() -> None:
+    street = Street(allow=(ip_network("192.0.2.0/24"),), deny=(ip_network("192.0.2.7"),))
+    street.leaves(street.comes("192.0.2.1"))
+    assert street.comes("192.0.2.7") is None
+    assert street.comes("198.51.100.1") is None
+    assert [word for _, word in street.turned_away] == ["refused-source"] * 2
+
+
+def test_the_last_descriptors_are_kept_from_clients() -> None:
+    """Attack 12."""
+    with socket.socket() as last:
+
+        class Numbered(Caller):
+            def getHandle(self) -> object:
+                return last
+
+        street = Street(highest=last.fileno() - 1)
+        visitor = street.comes(caller=Numbered)
+        assert visitor.transport.aborted
+        street.leaves(visitor)
+    assert street.turned_away == [("192.0.2.1", "full")]
+    assert not street.clock.getDelayedCalls()

@@ -1,7 +1,10 @@
 """The token server's configuration: what it means, and everything that is wrong with one."""
 
+from ipaddress import ip_network
+
 import pytest
 
+from twisted_lb.config.settings import Startups
 from twisted_lb.errors import ConfigurationError
 from twisted_lb.gateway.tokensettings import Permitted, load
 from twisted_lb.terms import Address
@@ -45,6 +48,16 @@ def test_a_whole_configuration() -> None:
         Address("2001:db8::1", 23),
     ]
     assert settings.destinations[1].roles == ("terminal",)
+
+
+def test_who_may_connect_is_said_as_for_a_frontend() -> None:
+    settings = load('allow = "10.0.0.0/8"\nstartups = "10:50:20"\n' + WHOLE, "t.toml")
+    assert settings.allow == (ip_network("10.0.0.0/8"),)
+    assert settings.startups == Startups(10, 50, 20)
+    assert load('startups = "unlimited"\n' + WHOLE, "t.toml").startups is None
+    usual = load(WHOLE, "t.toml")
+    assert usual.startups is not None
+    assert usual.startups.full < usual.maxconn, "one network fills it not alone"
 
 
 def test_everything_that_is_missing_is_told_at_once() -> None:

@@ -71,9 +71,8 @@ class Door:
         allowed = not rule.allow or _within(peer.host, rule.allow)
         return allowed and not _within(peer.host, rule.deny)
 
-    def affords(self, end: End) -> bool:
-        """Whether there are descriptors enough to serve this client, too."""
-        handle = end.transport.getHandle()
+    def affords(self, handle: object) -> bool:
+        """Whether there are descriptors enough to serve the client of this transport's handle."""
         return not isinstance(handle, socket.socket) or handle.fileno() <= self._highest
 
     def entered(self, end: object, peer: Address) -> None:
@@ -148,7 +147,7 @@ class Entrance(ServerFactory):
         return line(self._stands, self._hold)
 
     def _stands(self, end: End) -> None:
-        if not self._door.affords(end):
+        if not self._door.affords(end.transport.getHandle()):
             end.abort()
             self._turned_away(end.peer, "full")
             return

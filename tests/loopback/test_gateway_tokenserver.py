@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import time
 from base64 import b64encode
@@ -124,6 +125,7 @@ async def test_the_program_gives_tokens_and_tells_of_them(
         (tmp_path / "lb-token-server.log").rename(tmp_path / "old")
         os.kill(program.process.pid, signal.SIGHUP)
         await ftp_site.until((tmp_path / "lb-token-server.log").exists)
+        assert len(set(resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE))) == 1
         said = await deferToThread(ask, at, "ann", "anns")
         assert verify(said["token"], TRUST, time.time()).grant.user == "ann"
         with pytest.raises(HTTPError, match="401"):

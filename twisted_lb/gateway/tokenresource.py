@@ -77,6 +77,7 @@ class TokenResource(Resource):
     # Resource
 
     def render(self, request: Request) -> int:
+        assert isinstance(request, CappedRequest), "the site makes no others"
         asking = _Asking(_client(request), self._clock.seconds())
         answering = Deferred.fromCoroutine(self._answer(request, asking))
         request.notifyFinish().addErrback(lambda _: answering.cancel())
@@ -85,7 +86,7 @@ class TokenResource(Resource):
 
     # -- one request --------------------------------------------------------------------------
 
-    async def _answer(self, request: Request, asking: _Asking) -> None:
+    async def _answer(self, request: CappedRequest, asking: _Asking) -> None:
         try:
             claims = await self._given(request, asking)
             text = issue(claims, self._key)
@@ -103,12 +104,14 @@ class TokenResource(Resource):
         _send(request, 200, {"token": text, "expires": claims.expires})
         self._tell(asking, "given", claims)
 
-    async def _given(self, request: Request, asking: _Asking) -> Claims:
+    async def _given(self, request: CappedRequest, asking: _Asking) -> Claims:
         """The claims that this request is given. Raises NotGiven."""
         if request.path != b"/token":
             raise NotGiven(404, "path")
         if request.method != b"POST":
             raise NotGiven(405, "method")
+        if request.announced > BODY_MOST:
+            raise NotGiven(413, "too-long")
         await self._known(request, asking)
         content: Any = request.content
         body = content.read(BODY_MOST + 1)
@@ -168,6 +171,8 @@ def _refuse(request: Request, why: NotGiven) -> None:
         request.setHeader(b"WWW-Authenticate", REALM)
     if why.status == 405:
         request.setHeader(b"Allow", b"POST")
+    if why.status == 413:
+        request.setHeader(b"Connection", b"close")
     if why.status in (429, 503):
         request.setHeader(b"Retry-After", b"30")
     _send(request, why.status, {"error": why.word} | ({"detail": why.detail} if why.detail else {}))
@@ -183,6 +188,19 @@ def _send(request: Request, status: int, said: Mapping[str, object]) -> None:
 
 class CappedRequest(Request):
     """A request whose body is not kept beyond what anybody would read of it."""
+
+    announced = 0
+    """Bytes of the body, as far as its header tells."""
+
+    def gotLength(self, length: int | None) -> None:
+        self.announced = length or 0
+        super().gotLength(0)  # Twisted would open a file for a long one, or for one of any length
+        if self.announced > BODY_MOST:
+            # Nothing is waited for: the channel takes it for one without a body, and for the last.
+            channel: Any = self.channel
+            channel.length = 0
+            channel.persistent = False
+            self.requestHeaders.removeHeader(b"Expect")
 
     def handleContentChunk(self, data: bytes) -> None:
         # Twisted stores any body; this much shows that it is too long.

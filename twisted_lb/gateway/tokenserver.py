@@ -1,8 +1,8 @@
 """The token server as a service: what its files hold, who may connect, TLS. Stands in for a
 management server.
 
-In: settings. Out: a service that answers `/token` (see `tokenresource`). Connections have a cap and
-a short life: each is for a request or a few.
+In: settings. Out: a service that answers `/token` (see `tokenresource`). Who connects comes through
+a door as a frontend's clients do; connections have a short life: each is for a request or a few.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ from twisted.python.failure import Failure
 from twisted.web.server import Site
 from zope.interface import implementer
 
+from ..accept import Door, descriptors
 from ..config.settings import Frontend
 from ..ends import address
 from ..errors import ConfigurationError, Problem
-from ..facts import Announced, Note
+from ..facts import Announced, ConnectionEnded, Note
 from ..listeners import listen
-from ..terms import Address
+from ..terms import Address, Ending
 from ..tls import Identity, ServerContext
+from .gate import choose
 from .keys import SigningKey
 from .logins import Passwords
 from .tokenresource import CappedRequest, TokenResource
@@ -126,8 +128,9 @@ class TokenServer(Service):
         spoken: Any = site
         if parts.context is not None:
             spoken = TLSMemoryBIOFactory(_Handshakes(parts.context), False, site, reactor)
-        self._visitors = Visitors(spoken, settings.maxconn, reactor)
-        self._frontend = Frontend(name="token-server", listen=settings.listen)
+        self._frontend = _frontend(settings)
+        door = Door(self._frontend, choose, descriptors())
+        self._visitors = Visitors(spoken, door, reactor, note)
         self._reactor = reactor
         self._note = note
         self._ports: list[IListeningPort] = []
@@ -163,6 +166,17 @@ class TokenServer(Service):
         return closed.addCallback(lambda _: self._note(Announced("stopped")))
 
 
+def _frontend(settings: TokenServerSettings) -> Frontend:
+    return Frontend(
+        name="token-server",
+        listen=settings.listen,
+        allow=settings.allow,
+        deny=settings.deny,
+        maxconn=settings.maxconn,
+        startups=settings.startups,
+    )
+
+
 @implementer(IOpenSSLServerConnectionCreator)
 class _Handshakes:
     """One TLS connection after another, of one context."""
@@ -179,6 +193,8 @@ class _Handshakes:
 class Visitor(ProtocolWrapper):
     """A connection that ends at its deadline, whatever trickles."""
 
+    factory: Visitors
+    transport: Any
     _deadline: IDelayedCall
 
     # IProtocol
@@ -186,25 +202,49 @@ class Visitor(ProtocolWrapper):
     def makeConnection(self, transport: Any) -> None:
         self._deadline = self.factory.clock.callLater(LIFE, transport.abortConnection)
         super().makeConnection(transport)
+        self.factory.entered(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._deadline.active():
             self._deadline.cancel()
+        self.factory.left(self)
         super().connectionLost(reason)
 
 
 class Visitors(WrappingFactory, ServerFactory):
-    """So many at once, and no more."""
+    """Whom the door lets in; who is turned away is told of."""
 
     protocol = Visitor
     noisy = False
 
-    def __init__(self, factory: Factory, most: int, clock: IReactorTime) -> None:
+    def __init__(self, factory: Factory, door: Door, clock: IReactorTime, note: Note) -> None:
         super().__init__(factory)
         self.clock = clock
-        self._most = most
+        self._door = door
+        self._note = note
+
+    def entered(self, visitor: Visitor) -> None:
+        """This one came in; it is on its way until it leaves."""
+        peer = address(visitor.transport.getPeer())
+        self._door.entered(visitor, peer)
+        if not self._door.affords(visitor.transport.getHandle()):
+            self._turned_away(peer, "full")
+            visitor.transport.abortConnection()
+
+    def left(self, visitor: Visitor) -> None:
+        """One who came in is gone."""
+        self._door.settled(visitor)
+        self._door.left()
+
+    def _turned_away(self, peer: Address, word: Ending) -> None:
+        self._note(ConnectionEnded("", self._door.frontend.name, peer, word, 0.0))
 
     # IProtocolFactory
 
     def buildProtocol(self, addr: Any) -> Any:
-        return super().buildProtocol(addr) if len(self.protocols) < self._most else None
+        peer = address(addr)
+        word = self._door.refuses(peer)
+        if word is None:
+            return super().buildProtocol(addr)
+        self._turned_away(peer, word)
+        return None

@@ -15,7 +15,8 @@ from ..config import addresses as at
 from ..config import values as v
 from ..config.load import load_as
 from ..config.meaning import Complaint
-from ..config.settings import Log, LoginRules, TlsVersion
+from ..config.settings import Log, LoginRules, Network, Startups, TlsVersion
+from ..config.startups import STARTUPS
 from ..config.tables import Kinds, table_of
 from ..config.values import Refused, Value
 from ..terms import Address, Role
@@ -81,7 +82,11 @@ class TokenServerSettings:
     destinations: tuple[Permitted, ...]
     tls: ServerTls = ServerTls()
     failed_logins: LoginRules = attrs.field(factory=LoginRules)
+    allow: tuple[Network, ...] = ()
+    deny: tuple[Network, ...] = ()
     maxconn: int = 1_000
+    startups: Startups | None = attrs.field(factory=lambda: Startups(100, 30, 300))
+    """How many connections of one network may be open, whatever they are for."""
     log: Log = attrs.field(factory=Log)
 
 
@@ -97,6 +102,7 @@ DESTINATION: Final = Value("a host and port", '"ftp.example.com:21"', _destinati
 KINDS: Final[Kinds] = {
     (TokenServerSettings, "listen"): at.LISTEN,
     (TokenServerSettings, "users"): v.FILE,
+    (TokenServerSettings, "startups"): v.either(STARTUPS, v.word("unlimited")),
     (Issuer, "key"): v.FILE,
     (Issuer, "audience"): v.several(at.HOST),
     (Issuer, "parallel"): v.whole(1, PARALLEL_MOST, 8),

@@ -14,7 +14,7 @@ from twisted.python.usage import UsageError
 from ..errors import ConfigurationError
 from ..listeners import CannotListen
 from ..observe import Counters, fanout
-from ..tap import ends_the_process, install_signals, open_logs, reactor
+from ..tap import ends_the_process, install_signals, open_logs, raise_descriptors, reactor
 from .program import read
 from .tokenserver import Parts, TokenServer, read_parts
 from .tokensettings import TokenServerSettings, load
@@ -52,6 +52,7 @@ class Options(TwistedOptions):
 
 def makeService(options: Options) -> IService:
     """The token server for twistd: with its access log, and with signals of its own."""
+    raise_descriptors()
     logs, counters = open_logs(options, options.settings.log), Counters()
     note = fanout(logs, counters)
     running = Program(options.settings, options.parts, reactor, time.time, note)
