@@ -104,8 +104,7 @@ def test_a_table_of_the_wrong_shape_is_told(text: str, path: str, message: str) 
         ),
         (
             "zzzzz = 5",
-            "is not a key of [[backend.server]]: known here: host, maxconn, name, send_proxy, "
-            "state, weight",
+            "is not a key of [[backend.server]]: known here: host, maxconn, name, state, weight",
         ),
     ],
 )

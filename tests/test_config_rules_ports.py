@@ -149,6 +149,59 @@ def test_a_role_that_is_not_declared_dials_nothing() -> None:
     assert list(wrong(text)) == ["frontend[web].role"]
 
 
+# -- FTPS that passes through: a server's passive ports --------------------------------------------
+
+THROUGH = """
+[[backend]]
+name = "pool"
+check = {{ type = "tcp", port = 990 }}
+[[backend.server]]
+name = "a"
+host = "10.0.0.1"
+passive_ports = "{a}"
+[[backend.server]]
+name = "b"
+host = "10.0.0.2"
+passive_ports = "{b}"
+[[frontend]]
+name = "ftps"
+listen = "*:990"
+backend = "pool"
+tls.mode = "pass"
+[[frontend]]
+name = "data"
+listen = "*:{heard}"
+backend = "pool"
+"""
+
+
+def passing(a: str = "4000-4001", b: str = "4002-4003", heard: str = "4000-4003") -> str:
+    return THROUGH.format(a=a, b=b, heard=heard)
+
+
+def test_each_server_has_passive_ports_of_its_own() -> None:
+    assert wrong(passing()) == {}
+    assert wrong(passing(b="4001-4003")) == {
+        "backend[pool].server[b].passive_ports": 'port 4001 is "a"\'s, too: whose data connection '
+        "would come there?"
+    }
+
+
+def test_passive_ports_are_listened_on() -> None:
+    told = wrong(passing(heard="4000-4002"))["backend[pool].server[b].passive_ports"]
+    assert told.startswith("port 4003 is nobody's to listen on")
+
+
+def test_nothing_else_comes_where_passive_ports_are() -> None:
+    told = wrong(passing(heard="4000-4005"))["frontend[data].listen"]
+    assert told.startswith("ports 4004-4005 are no server's, others are in `passive_ports`")
+    shifted = wrong(passing() + "server_port = 5000")
+    assert shifted["frontend[data].server_port"].startswith('has to be "same"')
+    keyed = passing().replace('4003"\nbackend = "pool"', '4003"\ngroup = "site"\nrole = "data"')
+    told = wrong(keyed + '[group.site]\nbackend = "pool"\n[group.site.role.data]')
+    assert list(told) == ["frontend[data].group"]
+
+
 def test_ftp_on_a_unix_socket_is_an_error() -> None:
     """Its data connections would have no address to come to."""
     told = wrong(BACKEND + FTP.replace('listen = "*:21"', "endpoint = 'unix:/run/ftp'"))

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
-from .balance import Pool, accepted, fit, has_room, refused
+from .balance import Pool, accepted, fit, has_late, has_room, refused
 from .claims import Claims, Seat
 from .config.settings import Backend, ServerRule
 from .contexts import ServerTls
@@ -54,6 +54,13 @@ class LiveBackend:
     tls: ServerTls | None = None
     """How TLS is spoken with them; None: not at all."""
 
+    def owner(self, port: int) -> Server | None:
+        """The server whose data connections come to this port of ours, if it is one's."""
+        for server, rule in self.rules.items():
+            if rule.passive_ports and rule.passive_ports[0] <= port <= rule.passive_ports[1]:
+                return server
+        return None
+
 
 @attrs.frozen
 class Errand:
@@ -72,6 +79,8 @@ class Errand:
     hint: str = ""
     """What the hints know the client by; empty: no hints."""
     tuning: Tuning = DEFAULT_TUNING
+    came_to: int = 0
+    """The port of ours that the client connected to."""
 
 
 _REFUSED: Final = ("no-server", "server-refused")
@@ -115,7 +124,7 @@ class Reach:
         """Try candidates until one answers. None: another order waits at the seat."""
         session = seat.session
         for server in self._candidates(seat, errand):
-            if server in session.tried or not self._still_fit(server, seat):
+            if server in session.tried or not self._still_fit(server, seat, errand):
                 continue
             self._claims.trying(seat, server)
             end = await self._attempt(seat, server, errand)
@@ -130,6 +139,9 @@ class Reach:
 
     def _candidates(self, seat: Seat, errand: Errand) -> list[Server]:
         session, now = seat.session, self._reactor.seconds()
+        owner = errand.backend.owner(errand.came_to)
+        if owner is not None:
+            return [owner]
         return errand.backend.pool.candidates(
             _hashed(errand),
             session.reserve,
@@ -137,8 +149,10 @@ class Reach:
             hint=errand.hints.find(errand.hint, now) if errand.hint else None,
         )
 
-    def _still_fit(self, server: Server, seat: Seat) -> bool:
+    def _still_fit(self, server: Server, seat: Seat, errand: Errand) -> bool:
         """Whether it may be tried now: candidates before it may have taken their time."""
+        if errand.backend.owner(errand.came_to) is server:
+            return has_late(server, seat.session.reserve)
         return fit(server) and has_room(server, seat.session.reserve)
 
     async def _attempt(self, seat: Seat, server: Server, errand: Errand) -> End | None:

@@ -70,6 +70,11 @@ def eligible(server: Server, now: float, reserve: int) -> bool:
     return fit(server) and not ejected(server, now) and has_room(server, reserve)
 
 
+def has_late(server: Server, reserve: int) -> bool:
+    """Whether it takes what belongs to work that is under way there, as a drained server does."""
+    return server.up and server.admin != "maintenance" and has_room(server, reserve)
+
+
 def effective_weight(server: Server, slow_start: float, now: float) -> float:
     """Its weight now: rises in a straight line for `slow_start` seconds after it came up."""
     if server.up_since is None or slow_start <= 0:

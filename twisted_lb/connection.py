@@ -284,6 +284,7 @@ async def pin(story: Story, route: Route) -> End:
         source=network(story.peer, group) or "",
         hint=story.peer.host if "source" in parts.frontend.ftp.sticky else "",
         tuning=Tuning(parts.frontend.keepalive, parts.frontend.user_timeout),
+        came_to=story.client.local.port,
     )
     return await parts.reach(story.seat, errand)
 

@@ -50,14 +50,21 @@ class Farm:
         return self.processes[self.addresses.index(address)]
 
 
-def start(place: Path, *addresses: str, tls: Sequence[str] = ()) -> Farm:
-    """A server at each address; `tls`: `explicit` or `implicit`, and its certificate's file.
+def start(
+    place: Path,
+    *addresses: str,
+    tls: Sequence[str] = (),
+    passive: Sequence[tuple[int, int]] = (),
+) -> Farm:
+    """A server at each address; `tls`: `explicit` or `implicit`, and its certificate's file;
+    `passive`: each server's own passive ports, which it announces at 127.0.0.1.
 
     They take over sockets that listen already: nobody has to wait until they are ready.
     """
     sockets = _listen_alike(addresses)
     processes = []
-    for address, listening in zip(addresses, sockets, strict=True):
+    announced = [tuple(map(str, ports)) for ports in passive] or [()] * len(addresses)
+    for address, listening, ports in zip(addresses, sockets, announced, strict=True):
         home = place / address
         home.mkdir(parents=True)
         (home / "who").write_text(address)
@@ -69,6 +76,7 @@ def start(place: Path, *addresses: str, tls: Sequence[str] = ()) -> Farm:
                     str(listening.fileno()),
                     home,
                     *tls,
+                    *ports,
                 ],
                 pass_fds=[listening.fileno()],
                 stdin=subprocess.DEVNULL,

@@ -1,7 +1,8 @@
 """pyftpdlib as a server of its own process: a listening descriptor and a home in, served for ever.
 
-usage: ftpd.py DESCRIPTOR HOME [explicit|implicit PEM]
+usage: ftpd.py DESCRIPTOR HOME [explicit|implicit PEM [FIRST LAST]]
 
+FIRST and LAST are the passive ports that it announces, at 127.0.0.1 as if it stood there.
 With TLS it writes `data resumed` or `data new` for every data connection that is secured.
 """
 
@@ -63,5 +64,8 @@ FTPHandler.active_dtp = Active
 Handler = {"explicit": Explicit, "implicit": Implicit}[tls[0]] if tls else FTPHandler
 if tls:
     Handler.certfile = tls[1]
+if tls[2:]:
+    Handler.masquerade_address = "127.0.0.1"
+    Handler.passive_ports = range(int(tls[2]), int(tls[3]) + 1)
 FTPServer.max_cons = 10_000  # of itself it takes 512
 FTPServer(socket.socket(fileno=int(descriptor)), Handler).serve_forever()

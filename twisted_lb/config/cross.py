@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from . import rules_groups, rules_names, rules_ports, rules_tables, rules_tls
+from . import rules_groups, rules_names, rules_passive, rules_ports, rules_tables, rules_tls
 from .applies import unmet
 from .document import Document
 from .locate import Path
@@ -23,6 +23,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *rules_tls.RULES,
     *rules_groups.RULES,
     *rules_ports.RULES,
+    *rules_passive.RULES,
 )
 
 

@@ -33,8 +33,8 @@ def tls_is_readable(meaning: Meaning) -> Iterator[Complaint]:
 _NOT_FTP: Final = (
     "hides from an ftp frontend what its control connections say, and so where their data "
     'connections go: end TLS here by "terminate" or "starttls", or write `protocol = "opaque"` '
-    'instead of "ftp", and a [group] that this frontend shares with one for the data ports, by '
-    '`key = ["source"]` or ["sni"]'
+    'instead of "ftp", and have the data ports in a frontend beside it: with `passive_ports` of '
+    'each server, or in one [group] with this by `key = ["source"]` or ["sni"]'
 )
 
 

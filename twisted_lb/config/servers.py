@@ -82,6 +82,9 @@ class ServerRule:
     state: Literal["ready", "drain", "maintenance"] = "ready"
     """How it starts."""
     send_proxy: Literal["off", "v1", "v2"] = "off"
+    passive_ports: tuple[int, int] | None = None
+    """Ports, first and last, that it announces for data connections of FTPS that passes through:
+    who comes to one of them goes to this server and to no other."""
 
 
 @attrs.frozen

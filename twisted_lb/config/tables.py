@@ -219,6 +219,7 @@ KINDS: Final[Kinds] = {
     (s.ServerRule, "host"): at.HOST,
     (s.ServerRule, "weight"): v.whole(0, 256, 100),
     (s.ServerRule, "maxconn"): v.either(_COUNT, v.word("unlimited")),
+    (s.ServerRule, "passive_ports"): v.either(at.port_range(), v.word("none")),
     (s.Backend, "name"): v.NAME,
     (s.Backend, "on_down"): v.either(v.choice("end", "keep"), v.word("auto")),
     (s.Backend, "slow_start"): _ZERO,
