@@ -104,7 +104,8 @@ def test_a_table_of_the_wrong_shape_is_told(text: str, path: str, message: str) 
         ),
         (
             "zzzzz = 5",
-            "is not a key of [[backend.server]]: known here: host, maxconn, name, state, weight",
+            "is not a key of [[backend.server]]: known here: host, maxconn, name, "
+            "passive_ports, send_proxy, state, weight",
         ),
     ],
 )
