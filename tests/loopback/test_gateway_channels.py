@@ -123,6 +123,27 @@ async def test_nobody_joins_without_the_secret(gateways: Gateways, farm: Farm) -
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_channel_that_comes_when_its_session_has_ended_is_late_and_no_attack(
+    gateways: Gateways, farm: Farm
+) -> None:
+    """Nor a misrouting, which is what it would look like."""
+    client = await a_session(gateways, farm)
+    await client.asks("EPSV", "229")
+    await client.asks("QUIT", "221")
+    proxy = gateways.proxies[0]
+    await gateways.until(lambda: not proxy.roles.sessions)
+    unknown = "the proxy does not know the session"
+    assert await client.refused("data", 1024) == unknown
+    assert proxy.roles.unknown_sessions == 0
+    assert not attacks(gateways)
+    await gateways.until(lambda: not len(proxy.visits))
+    told = [f.detail for f in gateways.facts if isinstance(f, ConnectionEnded) and f.role == "data"]
+    assert told == ["late-channel: its session has just ended"]
+    assert await client.refused("data", 1024, "0" * 32) == unknown
+    assert attacks(gateways) == ["unknown-session"]
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_transfer_is_joined_once(gateways: Gateways, farm: Farm) -> None:
     client = await a_session(gateways, farm)
     await client.asks("EPSV", "229")

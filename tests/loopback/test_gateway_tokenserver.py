@@ -9,7 +9,7 @@ import resource
 import signal
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from socket import create_server
 from urllib.error import HTTPError
@@ -114,6 +114,26 @@ async def test_a_tunnel_that_it_refuses_says_why(server: Server, tmp_path: Path)
         await source(elsewhere, known, THUMBPRINT, reactor)()
 
 
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    """The soft limit of programs that are started now is below the hard one."""
+    usual = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft // 2, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+
+
+@pytest.mark.usefixtures("few_descriptors")
+@pytest_twisted.ensureDeferred
+async def test_the_program_has_as_many_descriptors_as_the_system_lets_it(
+    ftp_site: FtpSite, tmp_path: Path, config: str
+) -> None:
+    with running(tmp_path, "lb-token-server", config) as program:
+        await program.address(ftp_site)
+        soft, hard = resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE)
+        assert soft == hard
+
+
 @pytest_twisted.ensureDeferred
 async def test_the_program_gives_tokens_and_tells_of_them(
     ftp_site: FtpSite, tmp_path: Path, config: str
@@ -125,7 +145,6 @@ async def test_the_program_gives_tokens_and_tells_of_them(
         (tmp_path / "lb-token-server.log").rename(tmp_path / "old")
         os.kill(program.process.pid, signal.SIGHUP)
         await ftp_site.until((tmp_path / "lb-token-server.log").exists)
-        assert len(set(resource.prlimit(program.process.pid, resource.RLIMIT_NOFILE))) == 1
         said = await deferToThread(ask, at, "ann", "anns")
         assert verify(said["token"], TRUST, time.time()).grant.user == "ann"
         with pytest.raises(HTTPError, match="401"):

@@ -26,6 +26,7 @@ from ..ways import Nearby, Way
 from . import openingline
 from .hosts import Hosts
 from .openingline import Answer, Opening
+from .past import Past
 from .proxysession import ProxySession
 from .settings import ProxySettings
 from .talks import ftp_group, relay, rules, seat_of, speak_ftp, terminal_group
@@ -50,6 +51,7 @@ class Roles:
     """No new terminals and controls; what living sessions need still comes in."""
     sessions: dict[str, ProxySession] = attrs.field(factory=dict)
     """FTP sessions by the id that clients know them by."""
+    _past: Past = attrs.field(factory=Past)
     _logins: FailedLogins = attrs.field(
         # By the host's user only. Every client's machine is a tunnel: people go by their tokens.
         factory=lambda: FailedLogins(LoginRules(per_address=None), os.urandom(32))
@@ -90,6 +92,7 @@ class Roles:
 
         def finished(word: Ending) -> None:
             del self.sessions[name]
+            self._past.ended(name, session.secret, visit.room.reactor.seconds())
             session.finish(word)
 
         def stranger(peer: Address) -> None:
@@ -118,6 +121,10 @@ class Roles:
         session = self.sessions.get(opening.session)
         known = session is not None and hmac.compare_digest(session.secret, opening.credential)
         if session is None or not known:
+            now = visit.room.reactor.seconds()
+            if self._past.had(opening.session, opening.credential, now):
+                why = "late-channel: its session has just ended"
+                raise Ended("no-route", why, bytes(openingline.SESSION))
             self.unknown_sessions += session is None
             kind = "unknown-session" if session is None else "wrong-secret"
             visit.room.note(AttackSeen(kind, visit.listener, visit.end.peer, visit.session))
