@@ -95,6 +95,24 @@ def test_tls_that_begins_within_ftp_is_tried_before_the_start_too(tmp_path: File
     ]
 
 
+def test_ciphers_are_those_that_are_written_and_there_must_be_some(tmp_path: FilePath) -> None:
+    pem, only = written(self_signed("lb.example"), tmp_path / "a.pem"), "ECDHE-ECDSA-AES128-SHA"
+    shown = (ShownCertificate(pem),)
+    client = client_tls(frontend(certificates=shown, ciphers=only))
+    server = server_tls(backend(ciphers=only))
+    assert client is not None
+    assert server is not None
+    for context in (client.contexts[0], server.context):
+        ciphers = context.connection().get_cipher_list()
+        assert [name for name in ciphers if not name.startswith("TLS_")] == [only]
+    nothing = frontend(certificates=shown, ciphers="ROT13")
+    message = "ROT13: OpenSSL knows no cipher by this list"
+    assert told(backend(ciphers="ROT13"), frontends=(nothing,)) == [
+        (("frontend", 0, "tls", "ciphers"), message),
+        (("backend", 0, "tls", "ciphers"), message),
+    ]
+
+
 def test_authorities_for_checks_and_visits_are_tried_too(tmp_path: FilePath) -> None:
     empty = written(b"nothing\n", tmp_path / "empty.pem")
     pool = attrs.evolve(backend("off"), check=Check("tls", ca=empty), live=Live(ca=empty))

@@ -113,6 +113,14 @@ class TestHandshake:
         (facts,) = Pair(ClientContext(AUTHORITY.pem, minimum=version), aged).shake().dialled
         assert isinstance(facts, TlsFacts)
 
+    def test_ciphers_without_forward_secrecy_and_authentication_only_where_asked_for(self) -> None:
+        old = LookingContext(AUTHORITY.pem, only="1.2")
+        old._context.set_cipher_list(b"ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA:AES128-SHA")
+        assert word(Pair(old, ServerContext(IDENTITY)).shake().served) == "tls-failed"
+        (facts,) = Pair(old, ServerContext(IDENTITY, ciphers="DEFAULT")).shake().served
+        assert isinstance(facts, TlsFacts)
+        assert facts.cipher.endswith("AES128-SHA")
+
     def test_plaintext_flows_both_ways_and_nothing_of_it_is_seen_outside(self) -> None:
         pair, ears = Pair().shake(), Ears()
         pair.server.end.give(ears)

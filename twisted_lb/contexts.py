@@ -19,7 +19,7 @@ from .config.meaning import Complaint, Meaning
 from .config.named import files
 from .config.settings import Backend, BackendTls, Frontend, Settings
 from .errors import Problem
-from .tls import ClientContext, Identity, ServerContext
+from .tls import ClientContext, Identity, ServerContext, try_ciphers
 
 FTP_ALPN: Final = ("ftp",)
 """What FTP clients that offer protocols must offer (attack 4): RFC 7301 section 6's registry."""
@@ -53,6 +53,7 @@ def server_tls(backend: Backend) -> ServerTls | None:
             else None,
             alpn=tls.alpn,
             minimum=tls.minimum,
+            ciphers=tls.ciphers,
         ),
         tls,
     )
@@ -94,6 +95,7 @@ def client_tls(frontend: Frontend) -> ClientTls | None:
         ca=ca,
         alpn=tls.alpn or (FTP_ALPN if ftp else ()),
         minimum=tls.minimum,
+        ciphers=tls.ciphers,
         resumes=not ftp or frontend.ftp.tls.reuse != "off",
     )
     return ClientTls(
@@ -134,6 +136,7 @@ def faults(meaning: Meaning) -> Iterator[Complaint]:
                 at: Key = (*tls, "certificate", index)
                 yield from _odd_identity(at, one.file, one.key, (*at, "key"))
             yield from _odd_authorities((*tls, "ca"), frontend.tls.ca)
+            yield from _tried((*tls, "ciphers"), partial(try_ciphers, frontend.tls.ciphers))
     for index, backend in enumerate(meaning.document.backends):
         path = ("backend", index)
         if backend.tls.mode != "off":
@@ -141,6 +144,7 @@ def faults(meaning: Meaning) -> Iterator[Complaint]:
             at = (*tls, "certificate")
             yield from _odd_identity(at, ours.certificate, ours.key, (*tls, "key"))
             yield from _odd_authorities((*tls, "ca"), ours.ca)
+            yield from _tried((*tls, "ciphers"), partial(try_ciphers, ours.ciphers))
         yield from _odd_authorities((*path, "check", "ca"), backend.check.ca)
         yield from _odd_authorities((*path, "live", "ca"), backend.live.ca)
 

@@ -79,7 +79,7 @@ ONLY: Final = (
     ),
     Only(
         FrontendTls,
-        ("certificate", "strict_sni", "clients", "alpn", "minimum"),
+        ("certificate", "strict_sni", "clients", "alpn", "minimum", "ciphers"),
         "mode",
         lambda tls: tls.ends,
         'is read only with `mode = "terminate"` or "starttls"',
@@ -100,7 +100,7 @@ ONLY: Final = (
     ),
     Only(
         BackendTls,
-        ("data", "ca", "identity", "certificate", "key", "alpn", "minimum"),
+        ("data", "ca", "identity", "certificate", "key", "alpn", "minimum", "ciphers"),
         "mode",
         lambda tls: tls.mode != "off",
         'is read only with a `mode` that is not "off"',

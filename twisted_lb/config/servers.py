@@ -107,6 +107,8 @@ class BackendTls:
     minimum: TlsVersion = "1.2"
     data: Literal["private", "clear"] = "private"
     """ftp: whether data connections are protected when the control connection is."""
+    ciphers: str = ""
+    """OpenSSL's list for TLS up to 1.2; empty: its own."""
 
     def name_of(self, server: ServerRule) -> str:
         """The name that this server's certificate must carry."""

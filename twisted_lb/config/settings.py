@@ -195,6 +195,8 @@ class FrontendTls:
     minimum: TlsVersion = "1.2"
     required: bool = True
     """starttls: a client that did not say so may not log in."""
+    ciphers: str = ""
+    """OpenSSL's list for TLS up to 1.2; empty: modern ones, or all there are with old versions."""
 
     @property
     def ends(self) -> bool:

@@ -161,6 +161,7 @@ _NO_USER: Final = {
 _ZERO: Final = u.duration(0.0)
 _DURATION: Final = u.duration(0.001)
 _COUNT: Final = v.whole(1, 10_000_000, 1000)
+_CIPHERS: Final = attrs.evolve(v.TEXT, wants="OpenSSL's list of ciphers", example='"ECDHE+AESGCM"')
 
 KINDS: Final[Kinds] = {
     (s.Prefix, "ipv4"): v.whole(1, 32, 32),
@@ -179,6 +180,7 @@ KINDS: Final[Kinds] = {
     (WrittenRoute, "alpn"): v.several(at.ALPN),
     (s.FrontendTls, "ca"): v.FILE,
     (s.FrontendTls, "alpn"): v.several(at.ALPN),
+    (s.FrontendTls, "ciphers"): _CIPHERS,
     (s.ShownCertificate, "file"): v.FILE,
     (s.ShownCertificate, "key"): v.FILE,
     (s.FtpRules, "sticky"): v.several(v.choice("source", later=_NO_USER)),
@@ -205,6 +207,7 @@ KINDS: Final[Kinds] = {
     (s.BackendTls, "certificate"): v.FILE,
     (s.BackendTls, "key"): v.FILE,
     (s.BackendTls, "alpn"): v.several(at.ALPN),
+    (s.BackendTls, "ciphers"): _CIPHERS,
     (s.Check, "type"): v.choice(*CHECKS),
     (s.Check, "port"): v.either(at.PORT, v.word("auto")),
     (s.Check, "name"): at.HOST,

@@ -11,6 +11,7 @@ from .identity import Identity
 from .look import VERSIONS, CertificateSeen, LookingContext, certificate_seen
 from .resumption import Resumption
 from .server import ClientsAre, ServerContext, ServerHandshake
+from .versions import try_ciphers
 
 __all__ = [
     "VERSIONS",
@@ -27,4 +28,5 @@ __all__ = [
     "Untrusted",
     "certificate_seen",
     "failure",
+    "try_ciphers",
 ]

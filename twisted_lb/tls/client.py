@@ -61,7 +61,8 @@ class ClientContext:
 
     `ca`: the authorities as PEM; None: the platform's, whose loading takes milliseconds. `identity`
     is shown to a server that asks for a certificate; `alpn`: the names that are offered, best
-    first. Raises ValueError when `ca` holds no certificate.
+    first; `ciphers`: OpenSSL's list for TLS up to 1.2, empty: its own. Raises ValueError when `ca`
+    holds no certificate.
     """
 
     def __init__(
@@ -71,10 +72,11 @@ class ClientContext:
         identity: Identity | None = None,
         alpn: tuple[str, ...] = (),
         minimum: str = "1.2",
+        ciphers: str = "",
     ) -> None:
         self._problems: WeakKeyDictionary[SSL.Connection, str] = WeakKeyDictionary()
         self._context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-        speak_from(self._context, minimum)
+        speak_from(self._context, minimum, ciphers)
         self._context.set_verify(SSL.VERIFY_PEER, self._on_verify)
         if identity is not None:
             identity.show(self._context)

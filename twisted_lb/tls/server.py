@@ -16,7 +16,7 @@ from zope.interface import implementer
 from ..terms import TlsFacts
 from .facts import facts
 from .identity import Identity
-from .versions import speak_from
+from .versions import MODERN, RETIRED, speak_from
 
 ClientsAre = Literal["off", "any", "optional", "required"]
 """Client certificates: not asked for · asked for, anybody's will do (its thumbprint is what
@@ -43,6 +43,8 @@ class ServerContext:
 
     `ca`: the authorities of client certificates, as PEM. `alpn`: our protocol names, best first; a
     client that offers names and none of ours is refused (attack 4), one that offers none is not.
+    `ciphers`: OpenSSL's list for TLS up to 1.2; empty: what has forward secrecy and no known fault,
+    or, where retired versions are spoken, all that there is.
     `resumes`: whether TLS sessions may be resumed. Raises ValueError when `ca` holds no
     certificate, or none is given where one is needed.
     """
@@ -55,6 +57,7 @@ class ServerContext:
         ca: bytes | None = None,
         alpn: tuple[str, ...] = (),
         minimum: str = "1.2",
+        ciphers: str = "",
         resumes: bool = True,
     ) -> None:
         self._anew = partial(
@@ -64,6 +67,7 @@ class ServerContext:
             ca=ca,
             alpn=alpn,
             minimum=minimum,
+            ciphers=ciphers,
             resumes=resumes,
         )
         self.verifies = clients in ("optional", "required")
@@ -72,7 +76,7 @@ class ServerContext:
         self._offered: WeakKeyDictionary[SSL.Connection, list[bytes]] = WeakKeyDictionary()
         self._context = context = SSL.Context(SSL.TLS_SERVER_METHOD)
         context.set_options(_OPTIONS)
-        speak_from(context, minimum)
+        speak_from(context, minimum, ciphers or ("" if minimum in RETIRED else MODERN))
         # Without it OpenSSL resumes no session of a context that asks for certificates.
         context.set_session_id(b"twisted-lb")
         if not resumes:
