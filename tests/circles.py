@@ -137,7 +137,7 @@ class Heard:
     def connected(self, data: int, side: Side) -> None:
         self.log.append(("connected", side.value))
 
-    def secured(self, data: int, side: Side) -> None:
+    def secured(self, data: int, side: Side, version: str) -> None:
         self.log.append(("secured", side.value))
 
     def failed(self, data: int, side: Side, word: str) -> None:

@@ -118,7 +118,7 @@ _EVENTS: dict[str, Callable[..., Actions]] = {
     ),
     "connected": lambda m, data, side, now: m.connected(int(data), Side(side), now),
     "secured": lambda m, side, *rest: m.secured(
-        Side(side), int(rest[0]) if len(rest) == 2 else None, rest[-1]
+        Side(side), int(rest[0]) if len(rest) == 2 else None, "TLSv1.3", rest[-1]
     ),
     "failed": lambda m, data, side, word, now: m.failed(int(data), Side(side), word, now),
     "transferred": lambda m, data, ending, up, down, now: m.transferred(

@@ -503,7 +503,7 @@ def test_nobody_hears_an_end_that_is_being_secured(side: Side) -> None:
     assert len(talk.machine.log) == told
     wire.end.consume(5)
     talk.round.tls.done[0].callback(None)
-    assert talk.machine.log[-1] == ("secured", side, None)
+    assert talk.machine.log[-1] == ("secured", side, None, "")
     wire.says(b"USER joe\r\n")
     assert talk.machine.log[-1] == ("received", side, b"USER joe\r\n")
 

@@ -104,6 +104,8 @@ class TestLine:
             "seconds",
             "ending",
             "reply",
+            "client_tls",
+            "server_tls",
         ]
 
     def test_a_client_that_is_not_known_is_null(self) -> None:

@@ -111,8 +111,8 @@ class Converse:
     def connected(self, data: int, side: Side) -> None:
         self._event(self._machine.connected, data, side)
 
-    def secured(self, data: int, side: Side) -> None:
-        self._event(self._machine.secured, side, data)
+    def secured(self, data: int, side: Side, version: str) -> None:
+        self._event(self._machine.secured, side, data, version)
 
     def failed(self, data: int, side: Side, word: Ending) -> None:
         self._forget(data, Meeting.abort)
@@ -244,7 +244,7 @@ class Converse:
 
     def _secured(self, _: None, side: Side) -> None:
         self._ends[side].fed_by(self._gates[side])
-        self._event(self._machine.secured, side, None)
+        self._event(self._machine.secured, side, None, self._ends[side].tls_version)
 
     def _unsecured(self, failure: Failure) -> None:
         if self._finished:

@@ -160,6 +160,11 @@ class End:
             self.resume(why)
 
     @property
+    def tls_version(self) -> str:
+        """As `TLSv1.3`; empty in the clear."""
+        return self.tls.version if self.tls is not None else ""
+
+    @property
     def taken(self) -> int:
         """Bytes that the peer has acknowledged, under TLS those on the wire; 0 where no kernel
         counts them, and once it is gone."""

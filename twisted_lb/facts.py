@@ -60,6 +60,9 @@ class TransferEnded:
     ending: Ending
     reply: int
     """The server's final reply code; 0 when none came."""
+    client_tls: str = ""
+    server_tls: str = ""
+    """What protected the data connection on either side, as `TLSv1.3`; empty: nothing."""
 
 
 @attrs.frozen

@@ -39,8 +39,8 @@ class Told(Protocol):
     def connected(self, data: int, side: Side) -> None:
         """The leg stands."""
 
-    def secured(self, data: int, side: Side) -> None:
-        """The leg is TLS."""
+    def secured(self, data: int, side: Side, version: str) -> None:
+        """The leg is TLS of this version."""
 
     def failed(self, data: int, side: Side, word: Ending) -> None:
         """The leg could not be had, or not be secured."""
@@ -244,7 +244,7 @@ class Meeting:
             self._broke(side)
             return
         if known:
-            self._told.secured(self.number, side)
+            self._told.secured(self.number, side, end.tls_version)
         else:
             if side is Side.CLIENT and side in self._bare:
                 end.more().addCallback(lambda _: self._spoken_to(side, end))

@@ -160,7 +160,12 @@ async def test_files_come_whole_however_either_side_is_protected(
     before = len(place.data(kind))
     await both_ways(way, place.home(kind))
     assert [fact.ending for fact in ftp_site.of(TransferEnded)] == ["done", "done"]
-    assert place.data(kind)[before:] == ["resumed"] * 2 * (data == "private" and kind != "off")
+    protected = data == "private" and kind != "off"
+    assert place.data(kind)[before:] == ["resumed"] * 2 * protected
+    theirs = f"TLSv{version}" if private and client != "off" else ""
+    ours = "TLSv1.3" if protected else ""
+    told = {(fact.client_tls, fact.server_tls) for fact in ftp_site.of(TransferEnded)}
+    assert told == {(theirs, ours)}  # T94
 
 
 @pytest.mark.parametrize("server", ["starttls", "on", "match"])

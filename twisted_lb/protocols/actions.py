@@ -180,8 +180,8 @@ class Conversation(Protocol):
     def connected(self, data: int, side: Side, now: float) -> Actions:
         """A leg of a data channel stands; when both do, they are joined by themselves."""
 
-    def secured(self, side: Side, data: int | None, now: float) -> Actions:
-        """What StartTls asked for is done: from here on it is TLS."""
+    def secured(self, side: Side, data: int | None, version: str, now: float) -> Actions:
+        """What StartTls asked for is done: from here on it is TLS, as `TLSv1.3`."""
 
     def failed(self, data: int, side: Side, word: Ending, now: float) -> Actions:
         """A leg could not be had: `full`, `too-slow`, `server-refused`, `client-left` …"""

@@ -87,12 +87,12 @@ class FtpControl:
         self._state.channels.connected(data, side)
         return self._settle(now)
 
-    def secured(self, side: Side, data: int | None, now: float) -> Actions:
+    def secured(self, side: Side, data: int | None, version: str, now: float) -> Actions:
         """A control connection, or a leg of a data channel, is protected."""
         if data is None:
             self._commands.negotiation.secured(side)
         else:
-            self._state.channels.secured(data, side)
+            self._state.channels.secured(data, side, version)
         return self._settle(now)
 
     def failed(self, data: int, side: Side, word: Ending, now: float) -> Actions:

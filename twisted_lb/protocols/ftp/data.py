@@ -61,6 +61,8 @@ class Leg:
     target: Address | None = None
     """Where it is dialled; None: it is listened for."""
     stand: Stand = Stand.COMING
+    tls: str = ""
+    """The version that protects it; empty: it does not stand yet, or is in the clear."""
 
     def dial(self, target: Address) -> None:
         """It is one that will be dialled."""
@@ -95,6 +97,9 @@ class Transfer:
     aborted: bool = False
     """The client sent ABOR while it ran."""
     bytes: int = 0
+    client_tls: str = ""
+    server_tls: str = ""
+    """What protected the legs of its data channel; empty: nothing."""
 
     @property
     def ended(self) -> Ending:
@@ -281,6 +286,8 @@ class Channels:
             seconds=now - transfer.begun,
             ending=transfer.ended,
             reply=transfer.reply,
+            client_tls=transfer.client_tls,
+            server_tls=transfer.server_tls,
         )
         self._out.do(Tell(fact))
 
@@ -297,9 +304,10 @@ class Channels:
         leg.stand = Stand.BARE if leg.private else Stand.STANDS
         self._advance(channel)
 
-    def secured(self, number: int, side: Side) -> None:
+    def secured(self, number: int, side: Side, version: str) -> None:
         """A leg is protected from here on."""
-        self._living[number].leg(side).stand = Stand.STANDS
+        leg = self._living[number].leg(side)
+        leg.stand, leg.tls = Stand.STANDS, version
 
     def failed(self, number: int, word: Ending) -> None:
         """A leg could not be had, or stood and broke before the other came."""
@@ -321,6 +329,7 @@ class Channels:
         if transfer is not None:
             self._part(transfer)
             transfer.ending, transfer.bytes = ending, count
+            transfer.client_tls, transfer.server_tls = channel.client.tls, channel.server.tls
             if transfer.reply or self._over:
                 self._tell(transfer, now)
 
