@@ -188,20 +188,29 @@ def surprises(settings: Settings, now: float) -> tuple[Problem, ...]:
         for backend in settings.backends.values()
         if backend.tls.certificate
     )
-    return tuple(one for each in (*shown, *ours) for one in _surprises(*each, now))
+    return tuple(one for each in (*shown, *ours) for one in of_identity(*each, now))
 
 
-def _surprises(path: str, certificate: str, key: str, now: float) -> Iterator[Problem]:
+def of_identity(path: str, certificate: str, key: str, now: float) -> Iterator[Problem]:
+    """The surprises of a certificate of our own and its key; an empty key stands beside it."""
     key = key or certificate
     try:
         identity = Identity.read(certificate, key)
-        mode = Path(key).stat().st_mode
     except (OSError, ValueError):
         return  # a fault
-    if mode & stat.S_IROTH:
-        yield Problem(path, f"everybody on this machine can read the private key in {key}")
+    yield from exposed(path, key, "private key")
     days = (identity.ends - now) / 86400.0
     if days < 0:
         yield Problem(path, f"{certificate} has expired: clients refuse it")
     elif identity.ends - now < EXPIRY_WARNING:
         yield Problem(path, f"{certificate} ends in {days:.0f} days")
+
+
+def exposed(path: str, file: str, what: str) -> Iterator[Problem]:
+    """A file with a secret that everybody can read; no file, no secret."""
+    try:
+        mode = Path(file).stat().st_mode if file else 0
+    except OSError:
+        return  # a fault
+    if mode & stat.S_IROTH:
+        yield Problem(path, f"everybody on this machine can read the {what} in {file}")

@@ -188,6 +188,17 @@ def test_check_finds_files_that_cannot_be_used(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+def test_check_tells_of_a_key_that_everybody_can_read(tmp_path: Path) -> None:
+    files = Files(tmp_path)
+    about = {"front": files.front, "issuer": files.issuer, "drain": "1s", "log": "off"}
+    for mode, advised in ((0o640, False), (0o604, True)):
+        Path(files.front).chmod(mode)
+        done = checked(tmp_path, "security-proxy", PROXY.format_map(about))
+        assert done.returncode == 0
+        assert ("tls.certificate: everybody on this machine can read" in done.stdout) == advised
+        assert done.stdout.splitlines()[-1].endswith(": fine")
+
+
 def checked(home: Path, program: str, text: str) -> subprocess.CompletedProcess[str]:
     config = home / "checked.toml"
     config.write_text(text)

@@ -63,7 +63,7 @@ def config(tmp_path: Path) -> str:
     authority = Authority()
     written(f"ann:{hashed}\n".encode(), tmp_path / "users")
     written(issuer().private, tmp_path / "issuer.key")
-    written(authority.sign("127.0.0.1"), tmp_path / "mss.pem")
+    written(authority.sign("127.0.0.1", days=90), tmp_path / "mss.pem")
     written(authority.pem, tmp_path / "ca.pem")
     written(b"anns\n", tmp_path / "password")
     return CONFIG.format(home=tmp_path, log="{log}")
@@ -169,6 +169,14 @@ def ask(at: Address, user: str, password: str) -> dict[str, str]:
 
 
 def test_check_says_that_all_is_fine_or_everything_that_is_not(tmp_path: Path, config: str) -> None:
+    open_to_all = checked(tmp_path, "lb-token-server", config).stdout.splitlines()
+    assert [line.split(": ")[2] for line in open_to_all[:-1]] == [
+        "issuer.key",
+        "users",
+        "tls.certificate",
+    ]
+    for name in ("issuer.key", "users", "mss.pem"):
+        (tmp_path / name).chmod(0o600)
     fine = checked(tmp_path, "lb-token-server", config)
     assert (fine.returncode, fine.stdout) == (0, f"{tmp_path}/checked.toml: fine\n")
     (tmp_path / "users").unlink()

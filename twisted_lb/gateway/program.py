@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
@@ -14,7 +15,7 @@ from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from ..config.settings import Log
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, Problem
 from ..facts import Note
 from ..listeners import CannotListen
 from ..observe import Counters, fanout
@@ -34,7 +35,8 @@ T = TypeVar("T")
 
 
 class Options(TwistedOptions):
-    """The options of both programs; `load` reads a configuration, `build` makes what it means."""
+    """The options of both programs; `load` reads a configuration, `build` makes what it means,
+    `advice` finds what is worth telling of it."""
 
     optParameters = [["config", "c", None, "The configuration: a TOML file."]]  # noqa: RUF012
     optFlags = [  # noqa: RUF012
@@ -42,6 +44,7 @@ class Options(TwistedOptions):
     ]
     load: ClassVar[Callable[[str, str], Any]]
     build: ClassVar[Callable[[Any, Any, Note], Gate]]
+    advice: ClassVar[Callable[[Any, float], Iterator[Problem]]]
     settings: Any
 
     def postOptions(self) -> None:
@@ -51,8 +54,15 @@ class Options(TwistedOptions):
         self.settings = read(self["config"], type(self).load)
         if self["check"]:
             built(lambda: type(self).build(self.settings, reactor, lambda fact: None))
-            print(f"{self['config']}: fine")
-            sys.exit(0)
+            fine(self["config"], type(self).advice(self.settings, time.time()))
+
+
+def fine(path: str, advice: Iterable[Problem]) -> NoReturn:
+    """Nothing is wrong: tell what is worth telling, and end the process."""
+    for problem in advice:
+        print(f"advice: {ConfigurationError(path, (problem,))}")
+    print(f"{path}: fine")
+    sys.exit(0)
 
 
 def read(path: str, load: Callable[[str, str], T]) -> T:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
 
+from ..errors import Problem
 from ..facts import Note
-from . import program, token
+from . import advice, program, token
 from .gate import Gate
 from .grants import Grant, Verify
 from .keys import trusted
@@ -47,6 +48,7 @@ class Options(program.Options):
     )
     load: ClassVar[Callable[[str, str], Any]] = staticmethod(load_proxy)
     build: ClassVar[Callable[[Any, Any, Note], Gate]] = staticmethod(build)
+    advice: ClassVar[Callable[[Any, float], Iterator[Problem]]] = staticmethod(advice.proxy)
 
 
 def makeService(options: Options) -> IService:

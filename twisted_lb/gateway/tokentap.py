@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 
 from twisted.application.service import IService
@@ -15,7 +14,8 @@ from ..errors import ConfigurationError
 from ..listeners import CannotListen
 from ..observe import Counters, fanout
 from ..tap import ends_the_process, install_signals, open_logs, raise_descriptors, reactor
-from .program import read
+from . import advice
+from .program import fine, read
 from .tokenserver import Parts, TokenServer, read_parts
 from .tokensettings import TokenServerSettings, load
 
@@ -46,8 +46,7 @@ class Options(TwistedOptions):
         with ends_the_process(ConfigurationError):
             self.parts = read_parts(self.settings, path)
         if self["check"]:
-            print(f"{path}: fine")
-            sys.exit(0)
+            fine(path, advice.token_server(self.settings, time.time()))
 
 
 def makeService(options: Options) -> IService:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 from twisted.application.service import IService
 
+from ..errors import Problem
 from ..facts import Note
-from . import program
+from . import advice, program
 from .clientkey import client_key
 from .gate import Gate
 from .load import load_tunnel
@@ -43,6 +44,7 @@ class Options(program.Options):
     )
     load: ClassVar[Callable[[str, str], Any]] = staticmethod(load_tunnel)
     build: ClassVar[Callable[[Any, Any, Note], Gate]] = staticmethod(build)
+    advice: ClassVar[Callable[[Any, float], Iterator[Problem]]] = staticmethod(advice.tunnel)
 
 
 def makeService(options: Options) -> IService:
