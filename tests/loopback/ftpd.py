@@ -1,6 +1,6 @@
-"""pyftpdlib as a server of its own process: a listening descriptor and a home in, served for ever.
+"""pyftpdlib as a server of its own process: where to listen and a home in, served for ever.
 
-usage: ftpd.py DESCRIPTOR HOME [explicit|implicit PEM [FIRST LAST]]
+usage: ftpd.py DESCRIPTOR|HOST,PORT HOME [explicit|implicit PEM [FIRST LAST]]
 
 FIRST and LAST are the passive ports that it announces, at 127.0.0.1 as if it stood there.
 With TLS it writes `data resumed` or `data new` for every data connection that is secured.
@@ -55,7 +55,8 @@ class Implicit(Explicit):
         super().handle()
 
 
-descriptor, home, *tls = sys.argv[1:]
+where, home, *tls = sys.argv[1:]
+listener: object = socket.socket(fileno=int(where)) if where.isdigit() else tuple(where.split(","))
 logging.basicConfig(level=logging.INFO)
 authorizer = DummyAuthorizer()
 authorizer.add_user("joe", "secret", home, perm="elradfmwMT")
@@ -68,4 +69,4 @@ if tls[2:]:
     Handler.masquerade_address = "127.0.0.1"
     Handler.passive_ports = range(int(tls[2]), int(tls[3]) + 1)
 FTPServer.max_cons = 10_000  # of itself it takes 512
-FTPServer(socket.socket(fileno=int(descriptor)), Handler).serve_forever()
+FTPServer(listener, Handler).serve_forever()

@@ -14,8 +14,15 @@ import time
 
 from tests.matrix.fronts import FRONTS
 from tests.matrix.network import Network, the_best
-from tests.matrix.plan import SERVERS, Trial, everything, sample, with_direct
-from tests.matrix.report import broken, publish, summary
+from tests.matrix.plan import (
+    SERVERS,
+    Trial,
+    everything,
+    everything_in_tls,
+    sample,
+    with_direct,
+)
+from tests.matrix.report import PUBLICATIONS, broken, publish, summary
 from tests.matrix.rounds import Rounds
 from tests.peers import PEERS
 
@@ -31,12 +38,18 @@ def options() -> argparse.Namespace:
     parser.add_argument("--sample", action="store_true", help="a fixed pairwise sample, 1 MB files")
     parser.add_argument("--server", choices=SERVERS, help="only this kind of server")
     parser.add_argument("--front", choices=("none", *FRONTS), default="lb", help="what is between")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--tls", action="store_true", help="only those in TLS")
+    what.add_argument("--plain", action="store_true", help="only those without TLS")
     parser.add_argument("--only", default="", help="only trials whose name has this text")
     return parser.parse_args()
 
 
 def planned(asked: argparse.Namespace, net: Network) -> list[Trial]:
-    trials = with_direct(sample()) if asked.sample else everything()
+    kinds = [everything] * (not asked.tls) + [everything_in_tls] * (not asked.plain)
+    trials = [trial for kind in kinds for trial in kind()]
+    if asked.sample:
+        trials = with_direct(trial for kind in kinds for trial in sample(kind()))
     return [
         trial
         for trial in trials
@@ -65,9 +78,9 @@ def main() -> int:
         rounds.doubt(trial.directly for trial in broken(rounds.verdicts))
     rounds.finish()
     print(summary(rounds.verdicts))
-    whole = not asked.sample and asked.front == "lb" and set(trials) == set(everything())
-    if whole:
-        publish(rounds.verdicts, size, net.what)
+    for publication in PUBLICATIONS:
+        if asked.front == "lb" and size == FULL and set(publication.planned()) <= set(trials):
+            publish(publication, rounds.verdicts, size, net.what)
     failed = broken(rounds.verdicts)
     for trial in failed:
         print(f"passes directly, not through {asked.front}: {trial}: {rounds.verdicts[str(trial)]}")

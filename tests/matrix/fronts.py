@@ -9,14 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.matrix.network import Network
-from tests.matrix.plan import VARIANTS, Variant
+from tests.matrix.plan import TLS_VARIANTS, VARIANTS, Variant
 from tests.peers import environment, program
 from tests.peers.ready import until_it_accepts
+
+SPAN = 300
+"""Data ports of a variant: all of them stay below the ports that the system gives out."""
+EVERY = (*VARIANTS, *TLS_VARIANTS)
 
 
 def port(network: Network, variant: Variant) -> int:
     """Each variant has a port of the front, after that of the servers."""
-    return network.port + 1 + VARIANTS.index(variant)
+    return network.port + 1 + EVERY.index(variant)
 
 
 def bracketed(host: str) -> str:
@@ -43,18 +47,45 @@ server = [{{ name = "a", host = "{hosts[0]}" }}, {{ name = "b", host = "{hosts[1
 """
 
 
+FRONTEND_TLS = """
+[frontend.ftp.tls]
+data = "optional"
+[frontend.tls]
+mode = "{mode}"
+certificate = [{{ file = "{pem}" }}]
+"""
+BACKEND_TLS = """
+[backend.tls]
+mode = "{mode}"
+ca = "{ca}"
+data = "{data}"
+"""
+
+
+def behind(variant: Variant) -> str:
+    """The name of its backend."""
+    private = "-private" * variant.server_private if variant.server_tls else ""
+    return f"ipv{variant.server}{variant.server_tls and '-'}{variant.server_tls}{private}"
+
+
 def balancer(network: Network, variants: list[Variant], place: Path) -> list[str]:
     """One frontend a variant."""
     text = '[log]\naccess = "stdout"\n'
     for variant in variants:
-        first = 20_000 + 1000 * VARIANTS.index(variant)
+        first = 20_000 + SPAN * EVERY.index(variant)
         text += FRONTEND.format(
             variant=variant, host=bracketed(network.front_at[variant.client]),
             port=port(network, variant), server_port=network.port,
-            backend=f"ipv{variant.server}", first=first, last=first + 999,
+            backend=behind(variant), first=first, last=first + SPAN - 1,
         )  # fmt: skip
-    for family in {variant.server for variant in variants}:
-        text += BACKEND.format(name=f"ipv{family}", hosts=network.servers_at[family])
+        if variant.tls is not None:
+            mode = "terminate" if variant.tls.implicit else "starttls"
+            text += FRONTEND_TLS.format(mode=mode, pem=network.pem)
+    for variant in {behind(variant): variant for variant in variants}.values():
+        text += BACKEND.format(name=behind(variant), hosts=network.servers_at[variant.server])
+        if variant.server_tls:
+            data = "private" if variant.server_private else "clear"
+            text += BACKEND_TLS.format(mode=variant.server_tls, ca=network.ca, data=data)
     (place / "lb.toml").write_text(text)
     twistd = Path(sys.executable).with_name("twistd")
     return [str(twistd), "--nodaemon", "--pidfile=", "lb-proxy", "--config", "lb.toml"]

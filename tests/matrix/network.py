@@ -10,10 +10,12 @@ they cannot be had, all hosts are on the loopback: a leaked address may work the
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
@@ -21,9 +23,12 @@ from pathlib import Path
 
 import attrs
 
+from tests.certificates import Authority, written
 from tests.peers import environment, program
 
 CLONE_NEWNET = 0x4000_0000
+PORTS = 50
+"""What the servers and every variant listen on."""
 OWN = Path("/proc/thread-self/ns/net")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -86,6 +91,9 @@ class Network:
     port: int
     """Servers listen here; the front after it."""
     what: str
+    ca: str
+    """Files: an authority that everybody trusts, and a certificate of its for every address."""
+    pem: str
 
 
 def the_best() -> Network:
@@ -113,7 +121,20 @@ def apart() -> Network:
         {4: ("10.77.2.11", "10.77.2.12"), 6: ("fd77:2::11", "fd77:2::12")},
         2121,
         "three network namespaces",
+        *certificates("10.77.1.1", "10.77.2.11", "10.77.2.12"),
     )
+
+
+def certificates(*addresses: str) -> tuple[str, str]:
+    """An authority and a certificate of its for these addresses, as files of this process."""
+    place, authority = Path(_ground().name), Authority()
+    ca = written(authority.pem, place / "ca.pem")
+    return ca, written(authority.sign(*addresses), place / "all.pem")
+
+
+@functools.cache
+def _ground() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="lb-certificates-")
 
 
 def _link(here: Namespace, there: Namespace, ours: str, *theirs: str) -> None:
@@ -138,13 +159,14 @@ def loopback() -> Network:
     """Everything on the loopback. IPv6 has one address there, too few for two servers."""
     here = Namespace(-1)
     servers = ("127.0.0.2", "127.0.0.3")
-    port = next(p for p in range(2121, 32_000, 20) if _free("127.0.0.1", *servers, first=p))
-    return Network(here, here, here, {4: "127.0.0.1"}, {4: servers}, port, "the loopback")
+    port = next(p for p in range(2121, 19_000, PORTS) if _free("127.0.0.1", *servers, first=p))
+    both = certificates("127.0.0.1", *servers)
+    return Network(here, here, here, {4: "127.0.0.1"}, {4: servers}, port, "the loopback", *both)
 
 
 def _free(*hosts: str, first: int) -> bool:
     """Whether these ports are free on all these hosts."""
-    for host, port in product(hosts, range(first, first + 20)):
+    for host, port in product(hosts, range(first, first + PORTS)):
         with socket.socket() as sock:
             if sock.connect_ex((host, port)) == 0:
                 return False

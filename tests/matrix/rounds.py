@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 
 import attrs
@@ -19,6 +20,7 @@ from tests.matrix.stage import staged
 from tests.peers import CHECKOUT, PEERS, VERSIONS
 
 WORKERS = 2
+NOT_HAD = "not had: fails directly"
 AGAIN = 7
 """How often a direct session is had again when the same through the front has failed."""
 
@@ -50,13 +52,23 @@ class Rounds:
         return cls(network, front, large, place, tell, state, verdicts)
 
     def have(self, trials: Iterable[Trial]) -> None:
-        """Have all of these that are not known yet: one kind of server and one family at a time."""
+        """Have all of these that are not known yet; through the front only what passes directly."""
+        planned = list(trials)
+        self._each_stage([trial for trial in planned if not trial.variant.through])
+        through = [trial for trial in planned if trial.variant.through]
+        hopeless = {t for t in through if self.verdicts.get(str(t.directly), PASSED) != PASSED}
+        self.verdicts |= {str(trial): NOT_HAD for trial in hopeless}
+        self._each_stage([trial for trial in through if trial not in hopeless])
+
+    def _each_stage(self, trials: list[Trial]) -> None:
+        """Of these the unknown ones: one kind of server, one family, one way of TLS at a time."""
         unknown = [trial for trial in trials if str(trial) not in self.verdicts]
         for kind in dict.fromkeys(trial.server for trial in unknown):
-            for family in (4, 6):
-                some = [t for t in unknown if t.server == kind and t.variant.server == family]
+            for family, tls in product((4, 6), ("", "explicit", "implicit")):
+                way = (kind, family, tls)
+                some = [t for t in unknown if (t.server, t.variant.server, t.variant.served) == way]
                 if some:
-                    self._have(some, self.place / f"{kind}-{family}")
+                    self._have(some, self.place / f"{kind}-{family}{tls}")
 
     def doubt(self, trials: Iterable[Trial]) -> None:
         """Have these again and again: what does not pass each time is known as unstable."""

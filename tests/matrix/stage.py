@@ -45,8 +45,10 @@ class Stage:
         user = KINDS[trial.server][1]
         if trial.variant.through:
             host = self.network.front_at[trial.variant.client]
-            return Target(host, port(self.network, trial.variant), user, PASSWORD)
-        return Target(self.servers[0].site.host, self.network.port, user, PASSWORD)
+            at = Target(host, port(self.network, trial.variant), user, PASSWORD)
+        else:
+            at = Target(self.servers[0].site.host, self.network.port, user, PASSWORD)
+        return attrs.evolve(at, tls=trial.variant.tls, ca=self.network.ca)
 
 
 @contextmanager
@@ -55,20 +57,21 @@ def staged(
 ) -> Iterator[Stage]:
     """Servers `a` and `b` of this kind, and the front with a port for each variant.
 
-    All variants reach servers by the same family. Servers live where any account may look, which
-    the checkout need not be.
+    All variants reach servers by the same family, and in the same TLS. Servers live where any
+    account may look, which the checkout need not be.
     """
     visits.mkdir(parents=True, exist_ok=True)
     addresses = network.servers_at[variants[0].server]
-    through = [variant for variant in variants if variant.through]
+    through, tls = [variant for variant in variants if variant.through], variants[0].served
     with ExitStack() as stack:
         ground = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lb-stage-")))
         ground.chmod(0o755)
         with network.servers.entered():
-            servers = [
-                stack.enter_context(running(kind, Site(n, h, network.port, ground / n), large))
-                for n, h in zip("ab", addresses, strict=True)
+            sites = [
+                Site(name, host, network.port, ground / name, tls, network.pem)
+                for name, host in zip("ab", addresses, strict=True)
             ]
+            servers = [stack.enter_context(running(kind, site, large)) for site in sites]
         if through:
             stack.enter_context(standing(front, network, through, visits / "front"))
         yield Stage(network, servers, large, visits)

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from tests.matrix.plan import VARIANTS, Trial, everything, pairs, sample, with_direct
+from collections.abc import Callable
+
+import pytest
+
+from tests.matrix.plan import (
+    VARIANTS,
+    Trial,
+    everything,
+    everything_in_tls,
+    pairs,
+    sample,
+    with_direct,
+)
 from tests.peers.abilities import cannot, cells
 from tests.peers.cells import MODES, OPERATIONS, Cell
 from tests.peers.clients import CLIENTS
 
 
-def test_the_sample_is_small_and_has_every_pair_of_traits_that_there_is() -> None:
-    chosen = sample()
-    possible = {pair for trial in everything() if trial.variant.through for pair in pairs(trial)}
+@pytest.mark.parametrize("planned", [everything, everything_in_tls])
+def test_the_sample_is_small_and_has_every_pair_of_traits_that_there_is(
+    planned: Callable[[], list[Trial]],
+) -> None:
+    chosen = sample(planned())
+    possible = {pair for trial in planned() if trial.variant.through for pair in pairs(trial)}
     assert len(chosen) <= 60
     assert {pair for trial in chosen for pair in pairs(trial)} == possible
 
 
 def test_the_sample_is_the_same_each_time() -> None:
-    assert sample() == sample()
+    assert sample(everything()) == sample(everything())
 
 
 def test_every_session_is_compared_with_one_without_a_balancer() -> None:
-    planned = with_direct(sample())
+    planned = with_direct([*sample(everything()), *sample(everything_in_tls())])
     assert all(trial.directly in planned for trial in planned)
     assert not any(trial.directly.variant.through for trial in planned)
     assert len(set(planned)) == len(planned)

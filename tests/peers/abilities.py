@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product, starmap
 
-from tests.peers.cells import MODES, OPERATIONS, Cell
+from tests.peers.cells import MODES, OPERATIONS, Cell, Tls
 from tests.peers.clients import CLIENTS
 
 IPV4 = "is a command of IPv4"
@@ -41,6 +41,31 @@ def cannot(cell: Cell) -> str:
     table = CANNOT if cell.family == 4 else only | CANNOT_6
     asked = product((cell.client, "*"), (cell.mode, "*"), (cell.operation, "*"))
     return next((table[key] for key in asked if key in table), "")
+
+
+CANNOT_TLS = {
+    ("ncftp", "*", "*"): "has no TLS",
+    ("tnftp", "*", "*"): "has TLS for HTTP only",
+    ("wget", "*", "*"): "was not tried: it only downloads",
+}
+"""In TLS, beside what CANNOT says."""
+
+CANNOT_CLEAR = {
+    ("aioftp", "*", "*"): "always protects data",
+    ("basic-ftp", "*", "*"): "always protects data",
+}
+"""In TLS with data in the clear."""
+
+
+def tls_cells(tls: Tls | None) -> list[Cell]:
+    """Both directions in every mode, by clients that do so."""
+    private = tls is None or tls.private
+    table = CANNOT_TLS if private else CANNOT_TLS | CANNOT_CLEAR
+    return [
+        cell
+        for cell in cells()
+        if (cell.client, "*", "*") not in table and cell.operation in ("upload", "download")
+    ]
 
 
 def cells(family: int = 4) -> list[Cell]:

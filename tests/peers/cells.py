@@ -48,13 +48,31 @@ class Cell:
 
 
 @attrs.frozen
+class Tls:
+    """How a client protects its session."""
+
+    implicit: bool = False
+    version: str = "1.3"
+    private: bool = True
+    """Its data connections, too."""
+
+    def __str__(self) -> str:
+        return (
+            f"{'implicit' if self.implicit else 'explicit'}-{self.version}"
+            f"-{'P' if self.private else 'C'}"
+        )
+
+
+@attrs.frozen
 class Target:
-    """Where a client goes, and as whom."""
+    """Where a client goes, and as whom; `tls`: how, and whose certificates it trusts."""
 
     host: str
     port: int
     user: str
     password: str
+    tls: Tls | None = None
+    ca: str = ""
 
 
 @attrs.frozen

@@ -13,7 +13,7 @@ from pathlib import Path
 import attrs
 
 from tests.peers import PEERS, program
-from tests.peers.cells import Visit
+from tests.peers.cells import Target, Visit
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -43,10 +43,21 @@ def curl(visit: Visit) -> Run:
         del transfers[1]
     if cell.operation == "abort":
         transfers.append(transfers.pop(1))  # curl closes the session after ABOR
+    common += curl_tls(target)
     texts = ["\n".join((*common, *lines)) for lines in transfers]
-    text = "\nnext\n".join(texts).replace("ftp://", f"ftp://{host}:{target.port}/")
+    scheme = "ftps" if target.tls is not None and target.tls.implicit else "ftp"
+    text = "\nnext\n".join(texts).replace("ftp://", f"{scheme}://{host}:{target.port}/")
     (visit.place / "curlrc").write_text(text)
     return Run([program("curl"), "-q", "-sS", "--config", "curlrc"])
+
+
+def curl_tls(target: Target) -> list[str]:
+    if target.tls is None:
+        return []
+    required = "ssl-reqd" if target.tls.private else "ftp-ssl-control"
+    version = target.tls.version
+    trust = [f'cacert = "{target.ca}"', required, f"tlsv{version}", f"tls-max = {version}"]
+    return [*trust, "fail-early", "max-time = 15"]  # 7.88 waits for ever when active data fail
 
 
 def transfer(path: str, *options: str) -> list[str]:
@@ -80,16 +91,17 @@ def lftp(visit: Visit) -> Run:
         "resume": "get -c get/m-large -o got",
         "abort": "cat get/m-large | head -c 10000 > got",
     }[cell.operation]
+    scheme = "ftps://" if target.tls is not None and target.tls.implicit else ""
     script = f"""
         debug 9
-        set ftp:ssl-allow off
+        {lftp_tls(target)}
         set ftp:fix-pasv-address off
         set ftp:passive-mode {passive}
         set ftp:prefer-epsv {"on" if cell.mode == "EPSV" else "off"}
         set net:timeout 10
         set net:max-retries 1
         set xfer:clobber on
-        open -p {target.port} -u {target.user},{target.password} {target.host}
+        open -p {target.port} -u {target.user},{target.password} {scheme}{target.host}
         get get/a-marker -o before
         {operation}
         cls get > listing
@@ -97,6 +109,17 @@ def lftp(visit: Visit) -> Run:
         """
     (visit.place / "script").write_text(script)
     return Run([program("lftp"), "--norc", "-f", "script"])
+
+
+def lftp_tls(target: Target) -> str:
+    if target.tls is None:
+        return "set ftp:ssl-allow off"
+    private = "true" if target.tls.private else "false"
+    return f"""set ssl:ca-file {target.ca}
+        set ssl:priority NORMAL:-VERS-ALL:+VERS-TLS{target.tls.version}
+        set ftp:ssl-force true
+        set ftp:ssl-protect-list {private}
+        set ftp:ssl-protect-data {private}"""
 
 
 def ncftp(visit: Visit) -> Run:

@@ -33,6 +33,10 @@ class Site:
     host: str
     port: int
     place: Path
+    tls: str = ""
+    """`explicit`, `implicit`, or none; data may be protected, or not, as the client says."""
+    pem: str = ""
+    """Its certificate and key, with TLS."""
 
     @property
     def home(self) -> Path:
@@ -120,9 +124,21 @@ def vsftpd(site: Site) -> list[str]:
              "anon_other_write_enable", "xferlog_enable", "log_ftp_protocol"), "YES"
         ),
     }  # fmt: skip
+    if site.tls:
+        settings |= {
+            "rsa_cert_file": site.pem,
+            "implicit_ssl": "YES" if site.tls == "implicit" else "NO",
+            "ssl_ciphers": "HIGH",
+            **dict.fromkeys(VSFTPD_TLS, "YES"),
+        }
     text = "".join(f"{key}={value}\n" for key, value in settings.items())
     return [program("vsftpd"), str(site.write("vsftpd.conf", text))]
 
+
+VSFTPD_TLS = (
+    *("ssl_enable", "allow_anon_ssl", "force_anon_logins_ssl", "require_ssl_reuse"),
+    *("strict_ssl_read_eof", "ssl_tlsv1", "debug_ssl"),
+)
 
 PROFTPD = """\
 ModulePath {modules}
@@ -151,6 +167,16 @@ AllowStoreRestart on
 AllowRetrieveRestart on
 TimeoutLinger 5
 """
+PROFTPD_TLS = """
+LoadModule mod_tls.c
+TLSEngine on
+TLSRequired ctrl
+TLSProtocol TLSv1.2 TLSv1.3
+TLSECCertificateFile {site.pem}
+TLSECCertificateKeyFile {site.pem}
+TLSLog {site.place}/tls.log
+{implicit}"""
+"""Session reuse is required unless one says otherwise."""
 # crypt() of the password; MD5, because a matrix of logins should not wait for a slow hash.
 HASH = "$1$balancer$Fn.Kspf6mNMNppNuaVK5J."
 
@@ -162,6 +188,9 @@ def proftpd(site: Site) -> list[str]:
     )
     modules = ROOT / "usr/lib/proftpd"
     text = PROFTPD.format(site=site, users=users, modules=modules)
+    if site.tls:
+        implicit = "TLSOptions UseImplicitSSL\n" if site.tls == "implicit" else ""
+        text += PROFTPD_TLS.format(site=site, implicit=implicit)
     return [program("proftpd"), "--nodaemon", "--config", str(site.write("proftpd.conf", text))]
 
 
@@ -177,13 +206,16 @@ def pureftpd(site: Site) -> list[str]:
     listen = f"{site.host},{site.port}"
     return [program("pure-ftpd"), "--bind", listen, "--login", f"puredb:{database}",
             "--noanonymous", "--dontresolve", "--minuid", "1", "--pidfile", f"{site.place}/pid",
-            "--maxclientsperip", "100"]  # fmt: skip
+            "--maxclientsperip", "100",
+            *(("--tls", "2", "--certfile", site.pem) if site.tls else ())]  # fmt: skip
 
 
 def pyftpdlib(site: Site) -> list[str]:
-    script = Path(__file__).parent / "programs" / "pyftpdlib_server.py"
+    """Insists on TLS for the control connection, where it speaks TLS at all."""
+    script = Path(__file__).parents[1] / "loopback" / "ftpd.py"
     python = PEERS / "pyftpdlib" / "bin" / "python"
-    return [str(python), str(script), site.host, str(site.port), str(site.home), "joe", PASSWORD]
+    tls = [site.tls, site.pem] if site.tls else []
+    return [str(python), str(script), f"{site.host},{site.port}", str(site.home), *tls]
 
 
 KINDS: dict[str, tuple[Callable[[Site], list[str]], str]] = {

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import ssl
 import sys
 from pathlib import Path
 
@@ -37,14 +38,25 @@ async def break_off(client: aioftp.Client) -> None:
     await client.command("NOOP", "200", "22x")
 
 
+def context() -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=task["ca"])
+    version = getattr(ssl.TLSVersion, "TLSv" + task["tls"]["version"].replace(".", "_"))
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
 async def main() -> None:
+    tls = task["tls"]
     client = aioftp.Client(
+        ssl=context() if tls and tls["implicit"] else None,
         passive_commands=(mode,),
         socket_timeout=10,
         connection_timeout=10,
         trust_server_pasv_ipv4_address=True,
     )
     await client.connect(task["host"], task["port"])
+    if tls and not tls["implicit"]:
+        await client.upgrade_to_tls(context())
     await client.login(task["user"], task["password"])
     await get(client, "a-marker", "before")
     match operation:

@@ -9,8 +9,17 @@ async function main() {
     client.ftp.log = (text) => console.log(text);
     client.prepareTransfer =
         task.mode === "EPSV" ? ftp.enterPassiveModeIPv6 : ftp.enterPassiveModeIPv4;
-    await client.connect(task.host, task.port);
-    await client.login(task.user, task.password);
+    if (task.tls) {
+        const version = "TLSv" + task.tls.version;
+        const options = { ca: fs.readFileSync(task.ca), minVersion: version, maxVersion: version };
+        await client.access({
+            host: task.host, port: task.port, user: task.user, password: task.password,
+            secure: task.tls.implicit ? "implicit" : true, secureOptions: options,
+        });
+    } else {
+        await client.connect(task.host, task.port);
+        await client.login(task.user, task.password);
+    }
     await client.useDefaultSettings();
     await client.downloadTo("before", "get/a-marker");
     switch (task.operation) {

@@ -7,6 +7,7 @@ choose by the address family alone.
 import ftplib
 import json
 import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -14,7 +15,13 @@ task = json.loads(sys.argv[1])
 mode, operation, put, half = task["mode"], task["operation"], task["put"], task["half"]
 
 
-class FTP(ftplib.FTP):
+tls = task["tls"]
+
+
+class FTP(ftplib.FTP_TLS if tls else ftplib.FTP):
+    """With TLS, data connections go on with the control connection's TLS session: the library's own
+    do not."""
+
     trust_server_pasv_ipv4_address = True
 
     def makepasv(self):
@@ -28,6 +35,20 @@ class FTP(ftplib.FTP):
         (self.sendport if mode == "PORT" else self.sendeprt)(host, port)
         sock.settimeout(self.timeout)
         return sock
+
+    def getresp(self):
+        if tls and tls["implicit"] and not isinstance(self.sock, ssl.SSLSocket):
+            self.sock = self.context.wrap_socket(self.sock, server_hostname=self.host)
+            self.file = self.sock.makefile(mode="r", encoding=self.encoding)
+        return super().getresp()
+
+    def ntransfercmd(self, cmd, rest=None):
+        conn, size = ftplib.FTP.ntransfercmd(self, cmd, rest)
+        if tls and tls["private"]:
+            conn = self.context.wrap_socket(
+                conn, server_hostname=self.host, session=self.sock.session
+            )
+        return conn, size
 
     def get(self, name, to, rest=None):
         with open(to, "ab" if rest else "wb") as file:
@@ -43,10 +64,21 @@ class FTP(ftplib.FTP):
             pass
 
 
-ftp = FTP(timeout=10)
+def context():
+    context = ssl.create_default_context(cafile=task["ca"])
+    version = getattr(ssl.TLSVersion, "TLSv" + tls["version"].replace(".", "_"))
+    context.minimum_version = context.maximum_version = version
+    return context
+
+
+ftp = FTP(timeout=10, context=context()) if tls else FTP(timeout=10)
 ftp.set_debuglevel(2)
 ftp.connect(task["host"], task["port"])
 ftp.login(task["user"], task["password"])
+if tls:
+    ftp.prot_p()
+    if not tls["private"]:
+        ftp.prot_c()
 ftp.set_pasv(mode in ("PASV", "EPSV"))
 ftp.get("a-marker", "before")
 with open("up", "rb") as up:
