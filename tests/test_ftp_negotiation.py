@@ -23,7 +23,7 @@ AUTH = """
         secured client
 """
 PRIVATE = """
-        C: PBSZ 0           -> C: 200 PBSZ=0
+        C: PBSZ 0           -> C: 200 PBSZ=0 successful.
         C: PROT P           -> C: 200 Protection set to P.
 """
 LOGIN = """
@@ -67,7 +67,7 @@ def test_without_tls_there_is_no_auth() -> None:
 
 def test_a_connection_is_protected_once() -> None:
     """T34."""
-    again = "C: AUTH TLS  -> C: 503 The connection is protected already."
+    again = "C: AUTH TLS  -> C: 503 Already using TLS."
     play(protected(), again)
     play(greeted(tls=IMPLICIT), again)
 
@@ -99,14 +99,8 @@ def test_a_login_may_be_in_the_clear_where_that_is_allowed() -> None:
 
 
 def test_tls_may_not_be_left_again() -> None:
-    """Attack 3, T61, T70."""
-    play(
-        private(),
-        """
-        C: CCC   -> C: 534 The control connection stays protected.
-        C: REIN  -> C: 502 REIN is not available under TLS.
-        """,
-    )
+    """Attack 3, T61."""
+    play(private(), "C: CCC   -> C: 534 The control connection stays protected.")
     play(greeted(tls=EXPLICIT), "C: CCC  -> C: 533 The control connection is not protected.")
 
 
@@ -119,17 +113,17 @@ def test_pbsz_and_prot_have_their_order() -> None:
     play(
         machine,
         """
-        C: PBSZ 0   -> C: 503 AUTH comes first.
-        C: PROT P   -> C: 503 AUTH and PBSZ come first.
+        C: PBSZ 0   -> C: 503 PBSZ not allowed on insecure control connection.
+        C: PROT P   -> C: 503 PROT not allowed on insecure control connection.
         """,
     )
     play(machine, AUTH)
     play(
         machine,
         """
-        C: PROT P   -> C: 503 AUTH and PBSZ come first.
+        C: PROT P   -> C: 503 PBSZ comes first.
         C: PBSZ x   -> C: 501 A size, please.
-        C: PBSZ 16384  -> C: 200 PBSZ=0
+        C: PBSZ 16384  -> C: 200 PBSZ=0 successful.
         C: PROT S   -> C: 536 PROT knows C and P.
         C: PROT E   -> C: 536 PROT knows C and P.
         C: PROT X   -> C: 504 PROT knows C and P.
@@ -173,7 +167,7 @@ def test_implicit_tls_means_private_data() -> None:
 
 @pytest.mark.parametrize(
     ("tls", "features"),
-    [(EXPLICIT, "AUTH TLS, PBSZ, PROT"), (IMPLICIT, "PBSZ, PROT"), (FrontendTls(), "")],
+    [(EXPLICIT, "AUTH TLS, AUTH SSL, PBSZ, PROT"), (IMPLICIT, "PBSZ, PROT"), (FrontendTls(), "")],
 )
 def test_a_client_hears_what_is_true_of_its_own_side(tls: FrontendTls, features: str) -> None:
     """T35, whatever the server does."""
@@ -443,7 +437,83 @@ def test_what_stands_behind_a_234_in_the_clear_ends_it() -> None:
     )
 
 
+# -- REIN ------------------------------------------------------------------------------------------
+
+REIN = "C: REIN  -> S: REIN\nS: 220 Anew  -> C: 220 Anew"
+
+
+def test_after_rein_control_stays_protected_and_data_is_agreed_on_anew() -> None:
+    """T70, on purpose not as RFC 4217 section 13 has it."""
+    machine = private()
+    play(machine, LOGIN + REIN)
+    play(machine, "C: PROT P  -> C: 503 PBSZ comes first.")
+    play(machine, LOGIN + "C: EPSV  -> C: 522 Say PROT P first.")
+
+
+def test_a_server_is_told_again_once_somebody_is_logged_in_after_rein() -> None:
+    machine = fresh(tls=IMPLICIT, server_tls=BackendTls("on"))
+    play(machine, PREPARED + LOGIN + REIN)
+    play(
+        machine,
+        """
+        C: USER ann       -> S: USER ann
+        S: 331 Password   -> C: 331 Password
+        C: PASS secret    -> S: PASS secret
+        S: 230 Welcome    -> C: 230 Welcome
+                          -> S: PBSZ 0
+        C: EPSV
+        S: 200 PBSZ=0     -> S: PROT P
+        S: 200 Private.   -> S: EPSV
+        """,
+    )
+
+
+def test_so_it_is_when_another_user_takes_the_place_of_the_first() -> None:
+    machine = fresh(tls=IMPLICIT, server_tls=BackendTls("on"))
+    play(machine, PREPARED + LOGIN)
+    play(
+        machine,
+        """
+        C: USER ann       -> S: USER ann
+        S: 331 Password   -> C: 331 Password
+        C: PASS secret    -> S: PASS secret
+        S: 230 Welcome    -> C: 230 Welcome
+                          -> S: PBSZ 0
+        """,
+    )
+
+
 # -- matched ---------------------------------------------------------------------------------------
+
+
+def test_data_of_a_server_may_follow_the_client_s() -> None:
+    machine = fresh(tls=EXPLICIT, server_tls=BackendTls("starttls", data="match"), data_tls=LOOSE)
+    play(
+        machine,
+        """
+        S: 220 hello            -> C: 220 hello
+                                -> S: AUTH TLS
+        S: 234 Go on            -> tls server
+        secured server          -> S: PBSZ 0
+        S: 200 PBSZ=0           -> S: PROT C
+        S: 200 Clear.
+        """,
+    )
+    play(machine, AUTH)
+    play(
+        machine,
+        """
+        C: PBSZ 0               -> C: 200 PBSZ=0 successful.
+        C: PROT P               -> S: PBSZ 0
+        S: 200 PBSZ=0           -> S: PROT P
+        S: 200 Private.         -> C: 200 Protection set to P.
+        C: PROT C               -> S: PBSZ 0
+        S: 200 PBSZ=0           -> S: PROT C
+        S: 534 Never.           -> C: 534 Never.
+        """,
+    )
+    play(machine, LOGIN + PASSIVE)
+    play(machine, "connected 1 client  -> dial 1 server 198.51.100.1:1025 private")
 
 
 def test_a_server_is_protected_when_the_client_is() -> None:

@@ -4,6 +4,7 @@ Loaded in pyftpdlib's environment (`-p pyftpdlib_front`), with what it needs in 
 
     FRONT_V4, FRONT_V6    ports that the balancer listens on, at 127.0.0.1 and at ::1
     SERVER_V4, SERVER_V6  ports that it dials, at 127.0.0.2 and at SERVER_HOST_V6
+    CERTIFICATE           what servers show in TLS, if something else than the suite's own
 
 The suite starts a server for each test, at a free port, and tells its clients that address. Here
 each server gets the one address that the balancer dials, and the clients are told the balancer's.
@@ -50,5 +51,6 @@ def pytest_configure(config: pytest.Config) -> None:
         return family
 
     pyftpdlib.ioloop.Acceptor.bind_af_unspecified = bind_again
+    tests.CERTFILE = os.environ.get("CERTIFICATE", tests.CERTFILE)
     for name in ("FtpdThreadWrapper", "FtpdMultiprocWrapper"):
         stand_behind(getattr(tests, name))

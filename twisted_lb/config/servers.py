@@ -105,8 +105,9 @@ class BackendTls:
     alpn: tuple[str, ...] = ()
     """Protocols that are offered; empty: the extension is not sent."""
     minimum: TlsVersion = "1.2"
-    data: Literal["private", "clear"] = "private"
-    """ftp: whether data connections are protected when the control connection is."""
+    data: Literal["private", "clear", "match"] = "private"
+    """ftp: whether data connections are protected when the control connection is; `match`: as the
+    client's are."""
     ciphers: str = ""
     """OpenSSL's list for TLS up to 1.2; empty: its own."""
 

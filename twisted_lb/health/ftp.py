@@ -94,7 +94,7 @@ class _Control:
         session (T65)."""
         assert target.tls is not None, "a check in TLS has settings for it"
         assert self._handshake is not None, "data is protected after control"
-        private = target.tls.settings.data == "private"
+        private = target.tls.settings.data != "clear"
         await self.ask("PBSZ 0", 200)
         await self.ask("PROT P" if private else "PROT C", 200)
         return target.handshake(self._handshake.resumption()) if private else None

@@ -30,9 +30,10 @@ class FeatureList:
     def __init__(self, features: Features, tls: tuple[bytes, ...] = ()) -> None:
         self._accept = frozenset(name.encode() for name in features.accept)
         self._drop = frozenset(name.encode() for name in features.drop)
-        ours = [line for line in (*OUR_FEATURES, *tls) if self._fits(_name(line))]
         inserted = [line.encode() for line in features.insert]
-        self._missing = {_name(line): line for line in (*ours, *inserted)}
+        names = {_name(line) for line in inserted}
+        ours = [line for line in (*OUR_FEATURES, *tls) if self._fits(_name(line))]
+        self._missing = [*(line for line in ours if _name(line) not in names), *inserted]
 
     def take(self, line: ReplyLine) -> list[bytes]:
         """What the client gets for this line."""
@@ -51,14 +52,14 @@ class FeatureList:
         name = _name(text.removeprefix(b"211-"))
         if name in UNTRUE_FEATURES or (name and not self._fits(name)):
             return []
-        self._missing.pop(name, None)
+        self._missing = [line for line in self._missing if _name(line) != name]
         return [text]
 
     def _fits(self, name: bytes) -> bool:
         return name not in self._drop and (not self._accept or name in self._accept)
 
     def _rest(self) -> list[bytes]:
-        return [b" " + line for line in self._missing.values()]
+        return [b" " + line for line in self._missing]
 
 
 def _name(line: bytes) -> bytes:

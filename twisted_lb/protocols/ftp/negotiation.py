@@ -9,6 +9,7 @@ Rules:
 - Nobody is talked out of TLS. A server that refuses it where it is wanted ends the conversation; a
   client that has to protect its login cannot log in before (attack 3; T60).
 - `match` alone asks the server when the client asks us.
+- REIN takes away a login and what was agreed on for data, not the protection of the next login.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Final
 from ...errors import WireError
 from ...wire.ftp import Command
 from ..actions import Side, StartTls
-from .protection import Unprotected, protect_server
+from .protection import Unprotected, protect_data, protect_server
 from .state import State
 from .turns import Exchange
 from .verbs import ANNOUNCEMENTS, LOGIN, REFUSED, TRANSFERS
@@ -59,8 +60,6 @@ class Negotiation:
         safe = Side.CLIENT in protection.control
         if verb in LOGIN and about.tls.mode == "starttls" and about.tls.required and not safe:
             return b"530 Say AUTH TLS first."
-        if verb == b"REIN" and protection.control:  # it would end TLS (RFC 4217 section 13; T70)
-            return b"502 REIN is not available under TLS."
         bare = safe and Side.CLIENT not in protection.data
         if bare and about.rules.tls.data == "required" and verb in TRANSFERS | ANNOUNCEMENTS:
             return b"522 Say PROT P first."
@@ -72,6 +71,15 @@ class Negotiation:
         if mode in ("on", "starttls") or (
             mode == "match" and Side.CLIENT in state.protection.control
         ):
+            self._ask_server(b"AUTH", _must)
+
+    def login_changed(self) -> None:
+        """Somebody logged in, or is not any more: servers may forget with a user what was agreed on
+        for data, and are told again when the next one is in."""
+        protection, done = self._state.protection, self._state.login.done
+        if not done:
+            protection.told = False
+        elif Side.SERVER in protection.control and not protection.told:
             self._ask_server(b"AUTH", _must)
 
     def secured(self, side: Side) -> None:
@@ -86,7 +94,7 @@ class Negotiation:
     def _auth(self, mechanism: bytes) -> None:
         state = self._state
         if Side.CLIENT in state.protection.control:
-            state.refuse(b"503 The connection is protected already.")
+            state.refuse(b"503 Already using TLS.")
         elif mechanism not in _MECHANISMS:
             state.refuse(b"504 AUTH TLS is what is known here.")
         elif state.about.server_tls.mode == "match":
@@ -107,27 +115,42 @@ class Negotiation:
     def _pbsz(self, size: bytes) -> None:
         state = self._state
         if Side.CLIENT not in state.protection.control:
-            state.refuse(b"503 AUTH comes first.")
+            state.refuse(b"503 PBSZ not allowed on insecure control connection.")
         elif not size.isdigit():
             state.refuse(b"501 A size, please.")
         else:
             state.protection.sized = True
-            state.answer(b"200 PBSZ=0")
+            state.answer(b"200 PBSZ=0 successful.")
 
     def _prot(self, level: bytes) -> None:
         state = self._state
         protection = state.protection
-        if Side.CLIENT not in protection.control or not protection.sized:
-            state.refuse(b"503 AUTH and PBSZ come first.")
+        if Side.CLIENT not in protection.control:
+            state.refuse(b"503 PROT not allowed on insecure control connection.")
+        elif not protection.sized:
+            state.refuse(b"503 PBSZ comes first.")
         elif level not in _LEVELS:
             state.refuse(b"504 PROT knows C and P.")
         elif level in b"SE":
             state.refuse(b"536 PROT knows C and P.")
         elif level == b"C" and state.about.rules.tls.data == "required":
             state.refuse(b"534 Data connections are private here.")
+        elif state.about.server_tls.data == "match" and Side.SERVER in protection.control:
+            steps = protect_data(protection, level == b"P")
+            agree = partial(self._agreed, level)
+            state.dealings.begin(Exchange(b"PROT", steps=steps, conclude=agree))
         else:
-            self._set(level == b"P")
-            state.answer(b"200 Protection set to %s." % level)
+            self._agree(level)
+
+    def _agreed(self, level: bytes, said: bytes) -> None:
+        if said.startswith(b"2"):
+            self._agree(level)
+        else:
+            self._state.refuse(said)
+
+    def _agree(self, level: bytes) -> None:
+        self._set(level == b"P")
+        self._state.answer(b"200 Protection set to %s." % level)
 
     def _ccc(self, _: bytes) -> None:
         if Side.CLIENT in self._state.protection.control:

@@ -25,6 +25,19 @@ class Protection:
     data: set[Side]
     sized: bool = False
     """The client said PBSZ, which comes before PROT (T33)."""
+    told: bool = False
+    """The server was told how its data connections are protected."""
+    implied: frozenset[Side] = frozenset()
+    """Whose data connections are protected before anything was said of them."""
+
+    def forget(self) -> None:
+        """Nothing is agreed on for data connections any more: whoever comes next begins there.
+
+        Control connections stay what they are, on purpose: RFC 4217 section 13 has REIN end TLS,
+        and the next password go in the clear.
+        """
+        self.data = set(self.implied)
+        self.sized = self.told = False
 
 
 def protection(tls: FrontendTls, server_tls: BackendTls) -> Protection:
@@ -37,11 +50,29 @@ def protection(tls: FrontendTls, server_tls: BackendTls) -> Protection:
         )
         if mode == implicit
     }
-    return Protection(begun, begun & {Side.CLIENT})
+    implied = frozenset(begun & {Side.CLIENT})
+    return Protection(begun, set(implied), implied=implied)
 
 
 class Unprotected(Exception):
     """The server's side cannot be protected as it is to be: the conversation ends."""
+
+
+def _level(private: bool) -> bytes:
+    return b"PROT P" if private else b"PROT C"
+
+
+def protect_data(state: Protection, private: bool) -> Generator[Step, Heard, bytes]:
+    """Have the server protect data connections, or not; its answer to the last command.
+
+    PBSZ is said each time: there are servers that forget it when somebody else logs in.
+    """
+    for line in (b"PBSZ 0", _level(private)):
+        reply = yield from ask(line)
+        if reply.code // 100 != 2:
+            return reply.line
+    (state.data.add if private else state.data.discard)(Side.SERVER)
+    return reply.line
 
 
 def protect_server(state: Protection, rules: BackendTls) -> Generator[Step, Heard, bytes]:
@@ -56,11 +87,9 @@ def protect_server(state: Protection, rules: BackendTls) -> Generator[Step, Hear
             return said
         yield StartTls(Side.SERVER)
         state.control.add(Side.SERVER)
-    private = rules.data == "private"
-    for line in (b"PBSZ 0", b"PROT P" if private else b"PROT C"):
-        reply = yield from ask(line)
-        if reply.code // 100 != 2:
-            raise Unprotected(f"{line.decode()}: {reply.code}")
-    if private:
-        state.data.add(Side.SERVER)
+    private = rules.data == "private" or (rules.data == "match" and Side.CLIENT in state.data)
+    line = yield from protect_data(state, private)
+    if not line.startswith(b"2"):
+        raise Unprotected(line.decode("latin-1"))
+    state.told = True
     return said

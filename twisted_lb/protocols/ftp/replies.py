@@ -173,6 +173,8 @@ class Replies:
         was_in = state.login.done
         state.login.answered(exchange.verb, user, code)
         self._mind_the_login(exchange.verb, was_in)
+        if state.login.done is not was_in:
+            self._negotiation.login_changed()
         if exchange.verb == b"PASS" and code == 530:  # what else is wrong is no guess
             state.about.tries.failed(state.login.user, now)
         if code // 100 != 2:
@@ -184,6 +186,7 @@ class Replies:
         elif exchange.verb == b"REIN":
             state.only_epsv = False
             state.channels.release()
+            state.protection.forget()
         elif exchange.verb == b"ABOR" and not exchange.may_be_answered:
             if code == 225 and state.turns.transfer is not None:
                 self._concluded(state.turns.transfer, code, now)

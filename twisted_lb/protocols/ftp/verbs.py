@@ -69,7 +69,7 @@ OUR_FEATURES: Final = (b"EPRT", b"EPSV")
 
 TLS_FEATURES: Final[dict[str, tuple[bytes, ...]]] = {
     "terminate": (b"PBSZ", b"PROT"),
-    "starttls": (b"AUTH TLS", b"PBSZ", b"PROT"),
+    "starttls": (b"AUTH TLS", b"AUTH SSL", b"PBSZ", b"PROT"),
 }
 """And what the client's TLS adds, by its mode (RFC 4217 section 6; T73)."""
 
