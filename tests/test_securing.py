@@ -14,7 +14,7 @@ from twisted_lb.config.settings import Frontend, FrontendTls, FtpRules, FtpTls
 from twisted_lb.contexts import ClientTls
 from twisted_lb.errors import Ended
 from twisted_lb.protocols.actions import Side
-from twisted_lb.securing import Securing, Speaks
+from twisted_lb.securing import Securing, Speaks, TowardServer
 from twisted_lb.terms import Address, TlsFacts
 from twisted_lb.tls import ClientContext, ClientHandshake, Identity, Resumption, ServerContext
 
@@ -52,9 +52,15 @@ class Session:
         self.securing = Securing(
             self.world,
             frontend,
-            {side: wire.end for side, wire in self.control.items()},
+            self.control[Side.CLIENT].end,
             shown,
-            Speaks(TRUST, "server.example"),
+            TowardServer(
+                self.world,
+                self.control[Side.SERVER].end,
+                Speaks(TRUST, "server.example"),
+                frontend.timeout.opening,
+                tolerant=False,
+            ),
             self.strangers.append,
         )
 

@@ -15,7 +15,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import attrs
 from twisted.internet.defer import Deferred, TimeoutError
@@ -44,23 +44,52 @@ class Speaks:
 
 
 @attrs.define(eq=False)
+class TowardServer:
+    """The server's side of one FTP session: its data connections go on with its control one."""
+
+    reactor: Reactor
+    control: End
+    speaks: Speaks | None
+    seconds: float
+    tolerant: bool
+    _resumption: Resumption | None = None
+
+    async def __call__(self, end: End, data: bool) -> None:
+        """Secure this End. Raises Ended."""
+        handshake = self._again() if data else self._first()
+        await dial_tls(end, handshake, self.seconds, self.reactor, self.tolerant)
+
+    def _first(self) -> ClientHandshake:
+        assert self.speaks is not None, "a server that is asked for TLS has settings for it"
+        return ClientHandshake(self.speaks.context, self.speaks.name)
+
+    def _again(self) -> ClientHandshake:
+        """As on the control connection, with which everything of this session goes on."""
+        control = self.control.handshake
+        assert isinstance(control, ClientHandshake), "data is protected after control"
+        if self._resumption is None:
+            self._resumption = control.resumption()
+        return ClientHandshake(control.context, control.name, self._resumption)
+
+
+@attrs.define(eq=False)
 class Securing:
-    """The TLS of one FTP session."""
+    """The TLS of one FTP session, on both sides."""
 
     reactor: Reactor
     frontend: Frontend
-    control: Mapping[Side, End]
+    control: End
+    """The client's."""
     client: ClientTls | None
     """What the client is shown; None: it is not protected."""
-    server: Speaks | None
+    server: TowardServer
     on_stranger: Callable[[Address], None]
     """Told of a data connection that is not the client's."""
-    _resumption: Resumption | None = None
 
     async def __call__(self, side: Side, end: End, data: bool) -> None:
         """Secure this End. Raises Ended."""
         if side is Side.SERVER:
-            await self._dial(end, data)
+            await self.server(end, data)
         elif data:
             await self._serve_data(end)
         else:
@@ -73,24 +102,6 @@ class Securing:
     @property
     def _tolerant(self) -> bool:
         return self.frontend.ftp.tls.unclean_close == "tolerate"
-
-    # -- the server's side --------------------------------------------------------------------
-
-    async def _dial(self, end: End, data: bool) -> None:
-        handshake = self._again() if data else self._first()
-        await dial_tls(end, handshake, self._seconds, self.reactor, self._tolerant)
-
-    def _first(self) -> ClientHandshake:
-        assert self.server is not None, "a server that is asked for TLS has settings for it"
-        return ClientHandshake(self.server.context, self.server.name)
-
-    def _again(self) -> ClientHandshake:
-        """As on the control connection, with which everything of this session goes on."""
-        control = self.control[Side.SERVER].handshake
-        assert isinstance(control, ClientHandshake), "data is protected after control"
-        if self._resumption is None:
-            self._resumption = control.resumption()
-        return ClientHandshake(control.context, control.name, self._resumption)
 
     # -- the client's side --------------------------------------------------------------------
 
@@ -121,7 +132,7 @@ class Securing:
         return self.client.context(chosen)
 
     async def _serve_data(self, end: End) -> None:
-        control = self.control[Side.CLIENT]
+        control = self.control
         assert isinstance(control.handshake, ServerHandshake), "data is protected after control"
         context = control.handshake.context
         facts = await serve_tls(end, context, self._seconds, self.reactor, self._tolerant)

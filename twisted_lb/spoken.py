@@ -30,7 +30,7 @@ from .protocols.ftp.failedlogins import FailedLogins
 from .protocols.ftp.greeting import Greeting
 from .reactors import Reactor
 from .relay import Idle, Joined, Watching
-from .securing import Securing, Speaks
+from .securing import Securing, Speaks, TowardServer
 from .terms import LEARNED, MORE, Address, Ending, Key, Server
 from .ways import Nearby
 from .wire.address import within
@@ -214,7 +214,12 @@ def securing(
     if backend.tls is not None:
         name = backend.tls.settings.name_of(backend.rules[session.server])
         server = Speaks(backend.tls.context, name)
-    return Securing(parts.reactor, parts.frontend, control, parts.tls, server, on_stranger)
+    tolerant = parts.frontend.ftp.tls.unclean_close == "tolerate"
+    toward = TowardServer(
+        parts.reactor, control[Side.SERVER], server, parts.frontend.timeout.opening, tolerant
+    )
+    client = control[Side.CLIENT]
+    return Securing(parts.reactor, parts.frontend, client, parts.tls, toward, on_stranger)
 
 
 def backend_of(story: Story) -> LiveBackend:

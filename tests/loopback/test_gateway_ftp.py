@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import pytest_twisted
 
-from tests.loopback.farm import Farm
+from tests.loopback.farm import Farm, start
 from tests.loopback.ftp_talks import Visitor
-from tests.loopback.gateways import Gateways
+from tests.loopback.gateways import NAME, Gateways
 from tests.loopback.test_ftp_logins import Strict
 from twisted_lb.config.settings import LoginRules
 from twisted_lb.facts import ConnectionEnded, SessionEnded, TransferEnded
-from twisted_lb.gateway.settings import Local
+from twisted_lb.gateway.settings import Destination, Local
 from twisted_lb.gateway.tunnel import Tunnel
 from twisted_lb.terms import Address
 
@@ -72,6 +72,29 @@ async def test_a_file_goes_up_and_comes_down(gateways: Gateways, farm: Farm, ver
     assert gateways.endings(SessionEnded) == ["done"] * 2
     assert gateways.endings(TransferEnded) == ["done"] * 4
     assert gateways.proxies[0].roles.unknown_sessions == 0
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest_twisted.ensureDeferred
+async def test_with_a_host_in_tls_data_connections_are_protected_too(
+    gateways: Gateways, tmp_path: Path, verb: str
+) -> None:
+    """And go on with the TLS session of the control connection (T65)."""
+    secure = start(tmp_path / "secure", "127.0.0.2", tls=("implicit", gateways.certificate))
+    try:
+        entry = Destination("127.0.0.2", (1, 65_535), tls="on", ca=gateways.ca, identity=NAME)
+        tunnel = gateways.tunnel(gateways.proxy(destinations=(entry,)), ftp_local(secure))
+        visitor = await gateways.logs_in(tunnel)
+        await visitor.does("TYPE I", 200)
+        await upload(visitor, verb, "mine", CONTENT)
+        assert file(secure, "mine").read_bytes() == CONTENT
+        assert await download(visitor, verb, "mine") == CONTENT
+        await leave(visitor)
+        log = (tmp_path / "secure" / "127.0.0.2.log").read_text()
+        assert log.count("data resumed") == 2
+        assert "data new" not in log
+    finally:
+        secure.at("127.0.0.2").kill()
 
 
 @pytest_twisted.ensureDeferred

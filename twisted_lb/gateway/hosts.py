@@ -37,6 +37,11 @@ class Hosts:
         """Whether this host may be dialled."""
         return destinations.find(self._allowed, address) is not None
 
+    def tls(self, address: Address) -> ServerTls | None:
+        """How TLS is spoken with a host that may be dialled; None: not at all."""
+        entry = destinations.find(self._allowed, address)
+        return self._tls[entry] if entry is not None else None
+
     async def reach(
         self,
         visit: Visit,

@@ -12,7 +12,8 @@ from secrets import token_hex
 
 import attrs
 
-from ..config.settings import LoginRules
+from ..config.settings import BackendTls, LoginRules
+from ..contexts import ServerTls
 from ..ends import End
 from ..errors import Ended
 from ..facts import AttackSeen
@@ -21,6 +22,7 @@ from ..protocols.actions import Side
 from ..protocols.ftp.circumstances import Circumstances
 from ..protocols.ftp.failedlogins import FailedLogins
 from ..protocols.ftp.greeting import Greeting
+from ..securing import TowardServer
 from ..terms import Address, Ending
 from ..ways import Nearby, Way
 from . import openingline
@@ -75,13 +77,13 @@ class Roles:
         except Ended:
             host.abort()
             raise
-        self._converse(visit, host)
+        self._converse(visit, host, self.hosts.tls(address))
 
     def _mind_the_first(self, visit: Visit) -> None:
         if visit.session in self.sessions:
             raise Ended("key-full", "a second control channel", bytes(openingline.ROLE))
 
-    def _converse(self, visit: Visit, host: End) -> None:
+    def _converse(self, visit: Visit, host: End, tls: ServerTls | None) -> None:
         name, seat, claims = visit.session, seat_of(visit), visit.room.claims
         session = self.sessions[name] = ProxySession(
             visit,
@@ -101,15 +103,26 @@ class Roles:
         nearby = Nearby(visit.room.reactor, host, self.ports, stranger)
         ways: dict[Side, Way] = {Side.CLIENT: session, Side.SERVER: nearby}
         visit.end.write(bytes(Answer(200, f"join={session.secret}")))
-        speak_ftp(visit, host, self._circumstances(visit, host), ways, finished)
+        toward = TowardServer(
+            visit.room.reactor, host, None, self.settings.timeout.host, tolerant=False
+        )
 
-    def _circumstances(self, visit: Visit, host: End) -> Circumstances:
+        async def secure(side: Side, end: End, data: bool) -> None:
+            """The host's connections; clients' have been through TLS since they began."""
+            assert side is Side.SERVER
+            await toward(end, data)
+
+        about = self._circumstances(visit, host, tls)
+        speak_ftp(visit, host, about, ways, secure, finished)
+
+    def _circumstances(self, visit: Visit, host: End, tls: ServerTls | None) -> Circumstances:
         return Circumstances(
             client=place(PROXYS),
             client_local=place(PROXYS),
             server=host.peer,
             server_local=host.local,
             rules=rules(self.settings.ftp),
+            server_tls=tls.settings if tls is not None else BackendTls(),
             tries=self._logins.tries(visit.user, visit.server.lower()),
             session=seat_of(visit).session.id,
             server_name=visit.server,

@@ -11,7 +11,7 @@ from ..claims import Seat
 from ..config.settings import FtpRules, Group, RoleRule
 from ..converse import Converse
 from ..ends import End
-from ..meet import Circle
+from ..meet import Circle, Secure
 from ..protocols.actions import Side
 from ..protocols.ftp.circumstances import Circumstances
 from ..protocols.ftp.control import FtpControl
@@ -64,9 +64,13 @@ def speak_ftp(
     server: End,
     about: Circumstances,
     ways: Mapping[Side, Way],
+    secure: Secure,
     finish: Callable[[Ending], None],
 ) -> None:
-    """A conversation that understands data channels; `finish(word)` once, when it is over."""
+    """A conversation that understands data channels; `finish(word)` once, when it is over.
+
+    `secure` puts TLS on connections of either side, where `about` says that there is some.
+    """
     room, seat = visit.room, seat_of(visit)
 
     def finished(word: Ending) -> None:
@@ -86,6 +90,7 @@ def speak_ftp(
         about.rules.data_timeout,
         about.rules.stall_timeout,
         lambda seat: b"",
+        secure,
     )
     conversation = Converse(FtpControl(about), circle, finished, visit.gone)
     seat.on_stop = conversation.stop

@@ -16,6 +16,7 @@ from ..config.settings import Group, LoginRules
 from ..ends import End
 from ..errors import Ended
 from ..facts import AttackSeen
+from ..meet import insecure
 from ..ports import PortRange
 from ..protocols.actions import Side
 from ..protocols.ftp.circumstances import Circumstances
@@ -135,7 +136,7 @@ class Path:
         if notification.lost:
             end.abort()
             raise Ended("server-closed", "the proxy closed the session")
-        speak_ftp(visit, end, self._circumstances(visit), ways, session.finish)
+        speak_ftp(visit, end, self._circumstances(visit), ways, insecure, session.finish)
 
     def _circumstances(self, visit: Visit) -> Circumstances:
         return Circumstances(
