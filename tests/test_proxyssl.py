@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twisted_lb.errors import WireError
-from twisted_lb.terms import Address
+from twisted_lb.terms import MORE, Address
 from twisted_lb.wire.proxyheader import SSL, Header, encode_v2, parse, ssl_tlv
 from twisted_lb.wire.proxyssl import CERTIFICATE_MAX, ClientSsl, read, write
 
@@ -72,6 +72,13 @@ class TestRead:
     ) -> None:
         told = ClientSsl(version, "", certificate, name, True, verified)
         assert read(write(told)) == told
+
+
+def test_a_certificate_that_was_not_shown_is_nobodys() -> None:
+    """Whoever wrote it: a token may be bound to it."""
+    found = parse(encode_v2(*TestHeader.ENDS, [(SSL, b"\x01" + BYTES[1:])], crc=True))
+    assert found is not MORE
+    assert found[0].client_certificate == b""
 
 
 class TestHeader:

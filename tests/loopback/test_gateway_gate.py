@@ -113,7 +113,7 @@ async def test_a_stop_ends_terminals_when_its_time_has_come(gateways: Gateways) 
 async def test_a_proxy_that_is_full_says_so(gateways: Gateways) -> None:
     host = a_host(gateways)
     at = gateways.proxy(limits=Limits(sessions=1, drain=0.0))
-    token = mint(gateways.key, host)
-    await gateways.opens(at, Opening("terminal", "s1", token))
-    assert await gateways.asks(at, token) == "too many connections"
+    await gateways.opens(at, Opening("terminal", "s1", mint(gateways.key, host)))
+    another = mint(gateways.key, host, "s2")
+    assert await gateways.asks(at, another) == "too many connections"
     assert gateways.endings(ConnectionEnded) == ["table-full"]

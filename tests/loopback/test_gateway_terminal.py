@@ -178,3 +178,27 @@ async def test_a_host_may_be_spoken_to_by_tls(gateways: Gateways) -> None:
     while bytes(end.held) != b"login: ":
         await end.more()
     assert await gateways.asks(other, token) == "the host did not take the connection"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_session_is_one_terminal(gateways: Gateways) -> None:
+    """`par` says how many there may be, of terminals as of FTP sessions."""
+    host, proxy = a_host(gateways), gateways.proxy()
+    token = mint(gateways.key, host, par=2)
+    first, _ = await gateways.opens(proxy, Opening("terminal", "s1", token))
+    await gateways.opens(proxy, Opening("terminal", "s1.1", token))
+    assert await gateways.asks(proxy, token) == "the session is in use"
+    first.abort()
+    await gateways.until(lambda: len(gateways.endings(ConnectionEnded)) == 2)
+    assert await gateways.asks(proxy, token) == "welcome"
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_port_that_asks_for_no_token_drains_too(gateways: Gateways) -> None:
+    proxy = gateways.proxy(listener={"authorization": False, "destination": a_host(gateways)})
+    gateways.proxies[0].roles.draining = True
+    end = await gateways.speaks_tls(proxy)
+    while not (end.eof or end.lost):
+        await end.more()
+    assert bytes(end.held) == b""
+    await gateways.until(lambda: gateways.endings(ConnectionEnded) == ["drained"])

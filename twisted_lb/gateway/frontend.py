@@ -38,7 +38,6 @@ _SAID: Final[dict[int, tuple[Ending, str]]] = {
     503: ("drained", "the proxy is closing"),
     504: ("too-slow", "the host did not answer in time"),
 }
-_AGAIN: Final = (503,)
 
 
 @attrs.frozen(eq=False)
@@ -104,8 +103,7 @@ class FrontEnd:
         if answer.code == 401:
             raise TokenRefused("no-route", "the token was not accepted")
         word, text = _SAID.get(answer.code, ("server-refused", f"the proxy said {answer.code}"))
-        why = Ended(word, text)
-        raise _Again(why) if answer.code in _AGAIN else why
+        raise Ended(word, text)
 
 
 class TokenRefused(Ended):

@@ -73,6 +73,8 @@ class Logins:
             self._checking += Counter()  # keeps those that are not 0
             if result is False:
                 self._failed.failed(host, user, self._seconds())
+            elif result is True:
+                self._failed.succeeded(host, user)
             return result
 
         checking = self._passwords.aside(lambda: self._passwords.users.check(user, password))

@@ -49,6 +49,8 @@ class Path:
             assert self.listener.destination is not None, "without tokens there is a destination"
             visit.role, visit.server = "terminal", str(self.listener.destination)
             await self._within_opening(visit, self._secured(visit))
+            if self.roles.draining:
+                raise Ended("drained")
             await self.roles.terminal(visit, self.listener.destination, b"")
             return
         opening, shown = await self._within_opening(visit, self._opened(visit))

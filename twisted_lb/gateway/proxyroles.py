@@ -53,6 +53,8 @@ class Roles:
     """No new terminals and controls; what living sessions need still comes in."""
     sessions: dict[str, ProxySession] = attrs.field(factory=dict)
     """FTP sessions by the id that clients know them by."""
+    _terminals: set[str] = attrs.field(factory=set)
+    """Sessions that are a terminal: a token is good for so many of either kind as it says."""
     _past: Past = attrs.field(factory=Past)
     _logins: FailedLogins = attrs.field(
         # By the host's user only. Every client's machine is a tunnel: people go by their tokens.
@@ -61,6 +63,10 @@ class Roles:
 
     async def terminal(self, visit: Visit, address: Address, welcome: bytes) -> None:
         """Bytes to the host and back. Raises Ended."""
+        if visit.session:  # else a listener that asks for no token: nobody counts there
+            self._mind_the_first(visit)
+            self._terminals.add(visit.session)
+            visit.on_ended = lambda: self._terminals.discard(visit.session)
         group = terminal_group(self.settings.terminal_idle)
         host = await self.hosts.reach(visit, group, "terminal", address)
         if welcome:
@@ -80,8 +86,9 @@ class Roles:
         self._converse(visit, host, self.hosts.tls(address))
 
     def _mind_the_first(self, visit: Visit) -> None:
-        if visit.session in self.sessions:
-            raise Ended("key-full", "a second control channel", bytes(openingline.ROLE))
+        if visit.session in self.sessions or visit.session in self._terminals:
+            why = "a second terminal or control channel of one session"
+            raise Ended("key-full", why, bytes(openingline.ROLE))
 
     def _converse(self, visit: Visit, host: End, tls: ServerTls | None) -> None:
         name, seat, claims = visit.session, seat_of(visit), visit.room.claims

@@ -35,6 +35,10 @@ from .tunnelsession import TunnelSession
 from .visits import Visit
 from .wallet import Wallet
 
+_ELSEWHERE: Final = ("drained", "key-full")
+"""Why a proxy refuses a session and not its user."""
+SESSIONS: Final = 4
+"""How many are tried."""
 _LAST_WORDS: Final = {"terminal": "lb-tunnel: {}\r\n", "ftp": "421 lb-tunnel: {}.\r\n"}
 
 
@@ -53,25 +57,50 @@ class Path:
     """The front-end, as the table of sessions counts it."""
 
     async def carry(self, visit: Visit) -> None:
-        """Take one program to its host. Raises Ended."""
+        """Take one program to its host. Raises Ended.
+
+        A balancer keeps a session where it is: past a proxy that is closing leads another session.
+        So does it past what is left there of a tunnel that died with this session.
+        """
+        tickets: list[Ticket] = []
+        """All that were tried; nobody takes one of them before this is over."""
+        visit.on_ended = lambda: self._give_back(tickets)
         try:
-            ticket = await self.wallet.take()
+            tickets.append(await self.wallet.take())
+            while True:
+                try:
+                    await self._carry(visit, tickets[-1])
+                    return
+                except Ended as why:
+                    if why.word not in _ELSEWHERE or len(tickets) == SESSIONS:
+                        raise
+                    tickets.append(await self._another(why))
         except Ended as why:
             raise self._in_words(why) from None
+
+    async def _another(self, why: Ended) -> Ticket:
+        """Another session, after this came of one; raised again when there is none."""
+        try:
+            return await self.wallet.take()
+        except Ended:
+            raise why from None
+
+    def _give_back(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            self.wallet.give_back(ticket)
+
+    async def _carry(self, visit: Visit, ticket: Ticket) -> None:
         visit.session, visit.server = ticket.session, str(self.local.destination)
-        seconds = self.settings.timeout.connect
-        reactor = visit.room.reactor
+        seconds, reactor = self.settings.timeout.connect, visit.room.reactor
         front = FrontEnd(self.settings.front, reactor, seconds, self.context(ticket.session))
-        visit.on_ended = lambda: self.wallet.give_back(ticket)
         try:
             if self.local.protocol == "terminal":
                 await self._terminal(visit, front, ticket)
             else:
                 await self._ftp(visit, front, ticket)
-        except Ended as why:
-            if isinstance(why, TokenRefused):
-                self.wallet.forget(ticket)
-            raise self._in_words(why) from None
+        except TokenRefused:
+            self.wallet.forget(ticket)
+            raise
 
     def _in_words(self, why: Ended) -> Ended:
         text = why.detail or why.word

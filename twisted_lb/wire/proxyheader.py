@@ -85,8 +85,8 @@ class Header:
 
     @property
     def client_certificate(self) -> bytes:
-        """The client's certificate, as DER; empty when not told."""
-        return self.ssl.certificate if self.ssl is not None else b""
+        """The client's certificate, as DER; empty when it showed none, or it is not told."""
+        return self.ssl.certificate if self.ssl is not None and self.ssl.shown else b""
 
     def _told(self, name: str) -> str:
         parts = (self.value(SESSION) or b"").decode("ascii", "replace").split(";")
