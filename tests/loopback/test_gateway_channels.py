@@ -9,6 +9,7 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.farm import Farm
+from tests.loopback.ftp_talks import Served
 from tests.loopback.gateways import Gateways, mint
 from tests.loopback.test_gateway_ftp import a_tunnel, upload
 from twisted_lb.ends import End
@@ -65,8 +66,12 @@ class Client:
 
 async def begins(gateways: Gateways, farm: Farm, **timeout: ProxyTimeout) -> Client:
     """A session with its control channel, logged in."""
-    at = gateways.proxy(**timeout)
-    token = mint(gateways.key, Address("127.0.0.2", farm.port))
+    return await enters(gateways, gateways.proxy(**timeout), farm.port)
+
+
+async def enters(gateways: Gateways, at: Address, port: int) -> Client:
+    """The same at a proxy that runs, with the host's port."""
+    token = mint(gateways.key, Address("127.0.0.2", port))
     control, answer = await gateways.opens(at, Opening("control", "s1", token))
     client = Client(gateways, at, answer.join, control)
     assert (await client.line(control)).startswith("220")
@@ -161,6 +166,24 @@ async def test_a_session_has_one_control_and_one_notification_channel(
     token = mint(gateways.key, Address("127.0.0.2", farm.port))
     assert await client.refused("control", secret=token) == "the session is in use"
     await client.asks("NOOP", "200")
+
+
+@pytest_twisted.ensureDeferred
+async def test_who_comes_back_has_the_session_though_the_host_still_owes_its_last_reply(
+    gateways: Gateways,
+) -> None:
+    """A program that was stopped while its host took its time, and is started again."""
+    port, at = gateways.serve_each({"127.0.0.2": Served}), gateways.proxy()
+    [proxy], gone = gateways.proxies, await enters(gateways, at, port)
+    gone.control.write(b"STAT\r\n")  # never answered
+    gone.control.close()
+    await gateways.until(lambda: all(visit.end.lost for visit in proxy.visits))
+    back = await enters(gateways, at, port)
+    assert await gone.refused("data", 1024) == "the proxy does not know the session"
+    assert attacks(gateways) == []
+    await gateways.until(lambda: len(gateways.endings(SessionEnded)) == 1)  # after ftp.grace
+    assert list(proxy.roles.sessions) == ["s1"]
+    await back.asks("NOOP", "200")
 
 
 @pytest_twisted.ensureDeferred

@@ -194,6 +194,21 @@ async def test_a_session_is_one_terminal(gateways: Gateways) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_terminal_that_comes_back_is_let_in_though_its_host_goes_on(
+    gateways: Gateways,
+) -> None:
+    """A host that does not end when its client does: it is given two minutes."""
+    host = Address("127.0.0.2", gateways.serve("127.0.0.2"))
+    at, token = gateways.proxy(), mint(gateways.key, host)
+    first, _ = await gateways.opens(at, Opening("terminal", "s1", token))
+    first.close()
+    [visit] = gateways.proxies[0].visits
+    await gateways.until(lambda: visit.end.lost)
+    assert await gateways.asks(at, token) == "welcome"
+    assert visit in list(gateways.proxies[0].visits)
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_port_that_asks_for_no_token_drains_too(gateways: Gateways) -> None:
     proxy = gateways.proxy(listener={"authorization": False, "destination": a_host(gateways)})
     gateways.proxies[0].roles.draining = True

@@ -53,7 +53,7 @@ class Roles:
     """No new terminals and controls; what living sessions need still comes in."""
     sessions: dict[str, ProxySession] = attrs.field(factory=dict)
     """FTP sessions by the id that clients know them by."""
-    _terminals: set[str] = attrs.field(factory=set)
+    _terminals: dict[str, Visit] = attrs.field(factory=dict)
     """Sessions that are a terminal: a token is good for so many of either kind as it says."""
     _past: Past = attrs.field(factory=Past)
     _logins: FailedLogins = attrs.field(
@@ -65,8 +65,8 @@ class Roles:
         """Bytes to the host and back. Raises Ended."""
         if visit.session:  # else a listener that asks for no token: nobody counts there
             self._mind_the_first(visit)
-            self._terminals.add(visit.session)
-            visit.on_ended = lambda: self._terminals.discard(visit.session)
+            self._terminals[visit.session] = visit
+            visit.on_ended = lambda: self._over(visit)
         group = terminal_group(self.settings.terminal_idle)
         host = await self.hosts.reach(visit, group, "terminal", address)
         if welcome:
@@ -86,9 +86,26 @@ class Roles:
         self._converse(visit, host, self.hosts.tls(address))
 
     def _mind_the_first(self, visit: Visit) -> None:
-        if visit.session in self.sessions or visit.session in self._terminals:
+        """A client that has gone holds its session no longer: it may be the one who comes.
+
+        What the host has yet to be told of that is no reason to wait. Raises Ended.
+        """
+        session, terminal = self.sessions.get(visit.session), self._terminals.get(visit.session)
+        if (session and not session.left) or (terminal and not terminal.end.lost):
             why = "a second terminal or control channel of one session"
             raise Ended("key-full", why, bytes(openingline.ROLE))
+        if session:
+            self._forget(visit.session, session)
+
+    def _over(self, terminal: Visit) -> None:
+        if self._terminals.get(terminal.session) is terminal:
+            del self._terminals[terminal.session]
+
+    def _forget(self, name: str, session: ProxySession) -> None:
+        """Nobody joins this session any more; another may have its name by now."""
+        if self.sessions.get(name) is session:
+            del self.sessions[name]
+            self._past.ended(name, session.secret, session.clock.seconds())
 
     def _converse(self, visit: Visit, host: End, tls: ServerTls | None) -> None:
         name, seat, claims = visit.session, seat_of(visit), visit.room.claims
@@ -100,8 +117,7 @@ class Roles:
         )
 
         def finished(word: Ending) -> None:
-            del self.sessions[name]
-            self._past.ended(name, session.secret, visit.room.reactor.seconds())
+            self._forget(name, session)
             session.finish(word)
 
         def stranger(peer: Address) -> None:

@@ -39,11 +39,12 @@ class ProxySession:
     ) -> None:
         self.secret = secret
         """What data and notification channels show."""
-        self._clock = control.room.reactor
+        self.clock = control.room.reactor
+        self._control = control.end
         self._timeout = timeout
         self._end = end
         self._numbers = Numbers(PROXYS)
-        self._arrivals = Arrivals(self._clock, self._late)
+        self._arrivals = Arrivals(self.clock, self._late)
         self._due: dict[int, Notice] = {}
         """What the client has to know of the transfers that wait for it."""
         self._legs: dict[End, tuple[int, Visit]] = {}
@@ -51,6 +52,11 @@ class ProxySession:
         self._alone: IDelayedCall | None = None
         self._over = False
         self._wait_for_notification(timeout.opening)
+
+    @property
+    def left(self) -> bool:
+        """Whether its client has gone, by its control channel; the host may not know yet."""
+        return self._control.lost
 
     # -- channels that come -------------------------------------------------------------------
 
@@ -68,7 +74,7 @@ class ProxySession:
             if not self._over:
                 self._wait_for_notification(self._timeout.notification)
 
-        channel = Notification(visit.end, self._clock, every, self._cancelled, gone)
+        channel = Notification(visit.end, self.clock, every, self._cancelled, gone)
         self._notification = channel
         visit.end.write(bytes(WELCOME))
         for notice in list(self._due.values()):
@@ -138,7 +144,7 @@ class ProxySession:
     # -- without a notification channel -------------------------------------------------------
 
     def _wait_for_notification(self, seconds: float) -> None:
-        self._alone = self._clock.callLater(seconds, self._end, "client-left")
+        self._alone = self.clock.callLater(seconds, self._end, "client-left")
 
     def _stop_waiting(self) -> None:
         if self._alone is not None and self._alone.active():
