@@ -13,6 +13,7 @@ from twisted_lb.facts import ConnectionEnded
 from twisted_lb.gateway.passes import Unusable
 from twisted_lb.gateway.settings import Front, Limits, Local, TunnelTimeout
 from twisted_lb.gateway.tunnel import Tunnel
+from twisted_lb.gateway.tunnelpath import SESSIONS
 from twisted_lb.terms import Address
 
 LOCAL = Local("mainframe", (Address("127.0.0.1", 0),), Address("127.0.0.2", 23))
@@ -70,6 +71,20 @@ async def test_what_speaks_tls_is_no_security_proxy(gateways: Gateways) -> None:
     at = gateways.proxy(listener={"authorization": False, "destination": host})
     tunnel = gateways.tunnel(at, LOCAL)
     assert await told(gateways, tunnel) == "the proxy said 220"
+
+
+@pytest_twisted.ensureDeferred
+async def test_the_only_proxy_is_closing(gateways: Gateways) -> None:
+    """Of the sessions that were tried nothing is left."""
+    tunnel = gateways.tunnel(gateways.proxy(), LOCAL)
+    gateways.proxies[0].roles.draining = True
+    assert await told(gateways, tunnel) == "the proxy is closing"
+    await gateways.until(lambda: not len(tunnel.visits))
+    claims = tunnel.room.claims
+    assert (len(claims.sessions), len(claims._seats)) == (0, 0)
+    sessions = ["mainframe1", *(f"mainframe1.{n}" for n in range(1, SESSIONS))]
+    ended = [fact for fact in gateways.facts if isinstance(fact, ConnectionEnded)]
+    assert [fact.session for fact in ended if fact.frontend == "main"] == sessions
 
 
 @pytest_twisted.ensureDeferred

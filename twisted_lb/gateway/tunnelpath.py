@@ -74,6 +74,7 @@ class Path:
                 except Ended as why:
                     if why.word not in _ELSEWHERE or len(tickets) == SESSIONS:
                         raise
+                    visit.leaves(why.word)
                     tickets.append(await self._another(why))
         except Ended as why:
             raise self._in_words(why) from None

@@ -79,6 +79,12 @@ class Visit:
         """It has one more socket, which `gone` will be told of, too."""
         self._sockets += 1
 
+    def leaves(self, word: Ending) -> None:
+        """It gives up its seat, if it has one; another may follow."""
+        seat, self.seat = self.seat, None
+        if seat is not None:
+            self.room.claims.left(seat, word)
+
     def gone(self) -> None:
         """What it was told of last is closed; when nothing is left, so is the visit."""
         self._sockets -= 1
@@ -92,8 +98,7 @@ class Visit:
         if self._told:
             return
         self._told = True
-        if self.seat is not None:
-            self.room.claims.left(self.seat, word)
+        self.leaves(word)
         self.on_ended()
         self.room.note(
             ConnectionEnded(
