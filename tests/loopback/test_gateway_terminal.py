@@ -208,6 +208,30 @@ async def test_a_terminal_that_comes_back_is_let_in_though_its_host_goes_on(
     assert visit in list(gateways.proxies[0].visits)
 
 
+class Counts(Talk):
+    """A host that answers when it has been told everything."""
+
+    def readConnectionLost(self) -> None:
+        super().readConnectionLost()
+        self.says(b"%d bytes" % len(self.heard))
+        self.closes()
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_close_notify_ends_the_channel(gateways: Gateways) -> None:
+    """What was said arrives; nobody is there for the answer."""
+    host = Address("127.0.0.2", gateways.serve("127.0.0.2", protocol=Counts))
+    opening = Opening("terminal", "s1", mint(gateways.key, host))
+    end, _ = await gateways.opens(gateways.proxy(), opening)
+    end.write(b"question")
+    end.finish()
+    [talk] = gateways.hosts[0].talks
+    await talk.gone()
+    assert talk.heard == b"question"
+    await gateways.until(lambda: end.lost)
+    assert bytes(end.held) == b""
+
+
 @pytest_twisted.ensureDeferred
 async def test_a_port_that_asks_for_no_token_drains_too(gateways: Gateways) -> None:
     proxy = gateways.proxy(listener={"authorization": False, "destination": a_host(gateways)})
