@@ -178,3 +178,12 @@ class TestSiblings:
     def test_a_trait_that_one_does_not_have_is_a_difference(self) -> None:
         group = (seen("a", tls=FRONT), seen("b"))
         assert "certificate" in table(group)
+
+
+def test_nothing_that_a_server_says_is_obeyed_by_a_terminal() -> None:
+    """Attack 18."""
+    loud, calm = FtpSeen("220 hi \x1b[2J", ()), FtpSeen("220 hello", ())
+    pair = seen("a", ftp=loud), seen("b", ftp=calm)
+    told = [*map(str, found(*pair, seen("c", failed="greeting: 530 \x1b]0;x\x07"))), table(pair)]
+    assert "\\x1b" in told[0]
+    assert all(line.isprintable() for text in told for line in text.split("\n"))

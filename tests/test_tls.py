@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -17,7 +18,15 @@ from cryptography.x509 import load_pem_x509_certificate
 from OpenSSL import SSL
 from twisted.internet.error import ConnectionLost
 
-from twisted_lb.tls import ClientContext, ClientHandshake, Identity, Untrusted, failure
+from twisted_lb.tls import (
+    ClientContext,
+    ClientHandshake,
+    Identity,
+    Untrusted,
+    certificate_seen,
+    failure,
+)
+from twisted_lb.tls.names import carries
 
 from .certificates import NOW, Authority, self_signed, written
 
@@ -68,6 +77,21 @@ class TestName:
         certificate = met(AUTHORITY.sign("other.example", carried), asked).verify()
         assert certificate.names[-1] == carried or carried in certificate.names
         assert certificate.ends == pytest.approx(NOW.timestamp() + 30 * 86400, abs=2)
+
+    @pytest.mark.parametrize("odd", ["10.0.0.1", "*.com", "*", "f*.example", "", "front server"])
+    def test_one_that_means_nothing_takes_nothing_from_the_others(self, odd: str) -> None:
+        both = [x509.DNSName(odd), x509.DNSName("front.example")]
+        certificate = AUTHORITY.vouch(x509.SubjectAlternativeName(both))
+        assert carries(certificate, "front.example")
+        assert not carries(certificate, "other.com")
+        assert not carries(certificate, "10.0.0.1")
+
+    def test_names_that_nobody_can_read_are_told(self) -> None:
+        """An X.400 address, which is no name of a kind that is known."""
+        odd = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.17"), b"\x30\x02\xa3\x00")
+        der = AUTHORITY.vouch(odd).public_bytes(Encoding.DER)
+        with pytest.raises(ValueError, match="x400"):
+            certificate_seen(der, ("front.example",))
 
     def test_a_wrong_one_is_told_with_those_it_carries(self) -> None:
         with pytest.raises(Untrusted) as why:

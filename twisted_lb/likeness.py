@@ -76,7 +76,16 @@ class Finding:
     """Whether clients are, or soon will be, refused or confused; else it is told only."""
 
     def __str__(self) -> str:
-        return f"{'fault' if self.fault else 'notice'}: {self.where}: {self.what}; {self.remedy}"
+        kind = "fault" if self.fault else "notice"
+        return printable(f"{kind}: {self.where}: {self.what}; {self.remedy}")
+
+
+def printable(text: str) -> str:
+    """The same, with nothing in it that a terminal obeys: servers may say anything (attack 18)."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
 
 
 def findings(
@@ -194,7 +203,7 @@ def table(group: Sequence[Seen]) -> str:
         return ""
     rows = [["server", *columns]]
     rows += [
-        [seen.server, *(columns[name][index] for name in columns)]
+        [seen.server, *(printable(columns[name][index]) for name in columns)]
         for index, seen in enumerate(group)
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

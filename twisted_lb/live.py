@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import attrs
-from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.defer import Deferred, DeferredSemaphore, gatherResults
 
 from .config.settings import Backend, Frontend, Group, Settings
 from .health.look import Look, Sought
@@ -20,6 +20,8 @@ from .likeness import Finding, Seen, findings, siblings, table
 from .reactors import Reactor
 from .terms import Address
 
+AT_ONCE: Final = 32
+"""Servers that are visited at one time: each visit takes a descriptor or two."""
 SAMPLE: Final = 4
 """Ports of one range that are visited at most: its first ones."""
 
@@ -44,8 +46,9 @@ class Report:
 
 async def look_live(settings: Settings, reactor: Reactor, wall: float) -> Report:
     """Visit every server; `wall` is now, in seconds since 1970. Raises OSError for a file."""
+    places = DeferredSemaphore(AT_ONCE)
     visits = [
-        Deferred.fromCoroutine(_visit(reactor, host, list(sought)))
+        places.run(Deferred.fromCoroutine, _visit(reactor, host, list(sought)))
         for host, sought in _by_server(settings)
     ]
     seen = [one for each in await gatherResults(visits) for one in each]

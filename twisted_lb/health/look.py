@@ -20,7 +20,7 @@ from ..terms import MORE, Address
 from ..tls import VERSIONS, ClientHandshake, LookingContext, certificate_seen
 from ..wire.ftp import ReplyReader
 from ..wire.proxyheader import encode_local
-from .visit import Failed, Visit
+from .visit import Failed, Shortage, Visit
 
 STATUS_LINE: Final = 8192
 """Bytes of an HTTP status line at most."""
@@ -57,7 +57,7 @@ class Look:
         nothing = Seen(self._sought.backend, self._sought.server, self._address)
         try:
             return await self._see(nothing)
-        except Failed as why:
+        except (Failed, Shortage) as why:
             return attrs.evolve(nothing, failed=str(why))
 
     async def _see(self, seen: Seen) -> Seen:

@@ -4,15 +4,12 @@ sentence that says exactly what is wrong.
 
 from __future__ import annotations
 
-from ipaddress import ip_address
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import attrs
 from cryptography import x509
 from OpenSSL import SSL, crypto
-from service_identity import CertificateError, VerificationError
-from service_identity.cryptography import verify_certificate_hostname, verify_certificate_ip_address
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
@@ -20,7 +17,7 @@ from zope.interface import implementer
 from ..terms import TlsFacts
 from .facts import facts
 from .identity import Identity
-from .names import names
+from .names import carries, is_address, names
 from .resumption import Resumption
 from .versions import speak_from
 
@@ -37,9 +34,6 @@ _VERDICTS: Final = {
     23: "its certificate was revoked",
 }
 """X509_V_ERR_* of OpenSSL's x509_vfy.h, in words."""
-
-_MALFORMED: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What reading a certificate raises that breaks the rules."""
 
 
 class Untrusted(Exception):
@@ -140,14 +134,14 @@ class ClientHandshake:
         try:
             peer = shown.to_cryptography()
             certificate = _read(peer)
-            check_name(peer, self.name)
-        except VerificationError:
-            shown_names = ", ".join(certificate.names[:NAMES_SHOWN])
-            raise Untrusted(f"its certificate is for {shown_names}, not for {self.name}") from None
-        except CertificateError:
-            raise Untrusted(f"its certificate names nobody, not {self.name} either") from None
-        except _MALFORMED as why:
+            right = carries(peer, self.name)
+        except ValueError as why:
             raise Untrusted(f"its certificate cannot be read: {why}") from None
+        if not certificate.names:
+            raise Untrusted(f"its certificate names nobody, not {self.name} either")
+        if not right:
+            shown_names = ", ".join(certificate.names[:NAMES_SHOWN])
+            raise Untrusted(f"its certificate is for {shown_names}, not for {self.name}")
         return certificate
 
     def facts(self) -> TlsFacts:
@@ -169,7 +163,7 @@ class ClientHandshake:
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         connection = self.context.connection()
-        if not _is_address(self.name):
+        if not is_address(self.name):
             connection.set_tlsext_host_name(self.name.encode("idna"))
         if self._resumption is not None and (session := self._resumption.next()) is not None:
             connection.set_session(session)
@@ -179,19 +173,3 @@ class ClientHandshake:
 
 def _read(certificate: x509.Certificate) -> Certificate:
     return Certificate(names(certificate), certificate.not_valid_after_utc.timestamp())
-
-
-def check_name(certificate: x509.Certificate, name: str) -> None:
-    """Raises CertificateError, VerificationError, unless it is for this name or address."""
-    if _is_address(name):
-        verify_certificate_ip_address(certificate, name)
-    else:
-        verify_certificate_hostname(certificate, name.encode("idna").decode("ascii"))
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -43,8 +43,15 @@ def _ssl(connection: SSL.Connection) -> Any:
 def _common_name(certificate: bytes) -> str:
     """A stranger's certificate may hold anything: what cannot be read is no name."""
     try:
-        subject = x509.load_der_x509_certificate(certificate).subject
-        names = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return common_name(x509.load_der_x509_certificate(certificate))
+    except ValueError:
+        return ""
+
+
+def common_name(certificate: x509.Certificate) -> str:
+    """What the certificate calls its subject, cut to length; empty when that cannot be read."""
+    try:
+        names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     except (ValueError, TypeError):  # a name that is a string of bits is a TypeError
         return ""
     return str(names[0].value)[:COMMON_NAME_MAX] if names else ""

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import attrs
 from cryptography import x509
-from cryptography.x509.oid import NameOID
 from OpenSSL import SSL, crypto
-from service_identity import CertificateError, VerificationError
 
-from .client import ClientContext, check_name
-from .names import names
+from .client import ClientContext
+from .facts import common_name
+from .names import carries, names
 from .versions import MINIMUM, minimum_of
 
 VERSIONS = tuple(MINIMUM)
@@ -33,21 +32,12 @@ class CertificateSeen:
 def certificate_seen(der: bytes, about: tuple[str, ...]) -> CertificateSeen:
     """What a certificate says. Raises ValueError when it cannot be read."""
     certificate = x509.load_der_x509_certificate(der)
-    called = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     return CertificateSeen(
         names(certificate),
-        str(called[0].value) if called else "",
+        common_name(certificate),
         certificate.not_valid_after_utc.timestamp(),
-        {name: _carries(certificate, name) for name in about},
+        {name: carries(certificate, name) for name in about},
     )
-
-
-def _carries(certificate: x509.Certificate, name: str) -> bool:
-    try:
-        check_name(certificate, name)
-    except (VerificationError, CertificateError):
-        return False
-    return True
 
 
 class LookingContext(ClientContext):
