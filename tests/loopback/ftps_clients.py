@@ -73,17 +73,18 @@ class Way:
     """It shakes hands on data connections before it says what it wants."""
     certificate: str = ""
     """What it shows, when it is asked."""
+    user: str = "joe"
 
     @contextmanager
     def session(self, context: ssl.SSLContext | None = None) -> Iterator[Client]:
-        """User joe, logged in, from here to the good-bye."""
+        """Its user, logged in, from here to the good-bye."""
         client = Client(context=context or self.context(), timeout=20)
         client.implicit, client.name, client.resumes = self.implicit, self.name, self.resumes
         client.eager = self.eager
         client.connect(self.at.host, self.at.port)
         client.host = self.name  # whom its certificate is held against
         try:
-            client.login("joe", "secret", secure=not self.implicit)
+            client.login(self.user, "secret", secure=not self.implicit)
             client.prot_p()
             if not self.private:
                 client.prot_c()

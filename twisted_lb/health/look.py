@@ -122,7 +122,8 @@ class Look:
 
     async def _http(self, visit: Visit) -> int:
         visit.stage = "HTTP"
-        asked = f"GET {self._sought.live.path} HTTP/1.1\r\nHost: {self._name}\r\n"
+        host = f"[{self._name}]" if ":" in self._name else self._name
+        asked = f"GET {self._sought.live.path} HTTP/1.1\r\nHost: {host}:{self._address.port}\r\n"
         visit.send(f"{asked}Connection: close\r\n\r\n".encode())
         words = (await visit.line(STATUS_LINE)).split(maxsplit=2)
         if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
