@@ -27,12 +27,18 @@ class Authority:
         self._certificate = builder.sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def sign(self, *names: str, days: float = 30.0) -> bytes:
-        """A key and its certificate for these names (none: without the extension), as PEM."""
+    def sign(self, *names: str, days: float = 30.0, revoked_at: str = "") -> bytes:
+        """A key and its certificate for these names (none: without the extension), as PEM;
+        `revoked_at`: where it says that revocations are told."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_called("server"), self._name, key, days)
         if names:
             builder = builder.add_extension(_alternatives(*names), False)
+        if revoked_at:
+            place = x509.DistributionPoint(
+                [x509.UniformResourceIdentifier(revoked_at)], None, None, None
+            )
+            builder = builder.add_extension(x509.CRLDistributionPoints([place]), False)
         return _pem(key) + builder.sign(self._key, hashes.SHA256()).public_bytes(
             serialization.Encoding.PEM
         )

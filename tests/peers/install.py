@@ -27,6 +27,7 @@ PACKAGES = (
     ("haproxy", "iproute2", "nftables"),
     ("libnginx-mod-stream", "nginx-light", "stunnel4"),
     ("hercules", "inetutils-telnet", "inetutils-telnetd", "s3270"),
+    ("bind9-dnsutils", "testssl.sh"),
 )
 """What is wanted of Debian; the packages of one line may be installed together."""
 

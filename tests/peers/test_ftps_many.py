@@ -1,4 +1,4 @@
-"""Many transfers in many FTPS sessions at once, while certificates change: each data connection goes
+"""Many transfers in many FTPS sessions at once while certificates change: each data connection goes
 on with its own session, on either side, as servers tell that demand it.
 """
 
