@@ -269,6 +269,26 @@ class TestSubjects:
         assert a.target.name == "other.example"
         assert self.tls is not None and a.target.tls is not self.tls
 
+    def test_authorities_of_its_own_take_the_place_of_the_channels_and_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where TLS passes through, servers may be as old as their clients."""
+        asked: list[BackendTls] = []
+        monkeypatch.setattr(
+            "twisted_lb.health.watch.server_tls",
+            lambda backend: asked.append(backend.tls) or server_tls(backend),
+        )
+        authority = Authority()
+        ca = written(authority.pem, tmp_path / "ca.pem")
+        mine = written(authority.sign("lb.example"), tmp_path / "mine.pem")
+        tls = BackendTls("on", certificate=mine, alpn=("ftp",), ca=mine)
+        self.made(Check(type="tls", ca=ca), tls=tls)
+        self.made(Check(type="tls", ca=ca))
+        assert asked == [
+            BackendTls("on", certificate=mine, alpn=("ftp",), ca=ca),
+            BackendTls("on", ca=ca, minimum="1.0"),
+        ]
+
     def test_a_file_without_authorities_is_an_error(self, tmp_path: Path) -> None:
         file = tmp_path / "ca.pem"
         file.write_text("nothing\n")

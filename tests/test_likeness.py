@@ -71,6 +71,22 @@ class TestOneServer:
         assert not finding.fault and str(finding).startswith("notice: ")
         assert finding.what == "only the common name of its certificate says front"
 
+    def test_it_is_a_fault_where_we_verify_too(self) -> None:
+        tls = attrs.evolve(
+            FRONT, names=(), common_name="front", carried={"front": False}, verified=True
+        )
+        (finding,) = found(seen(tls=tls))
+        assert finding.fault
+
+    def test_one_that_is_not_trusted_may_have_expired_all_the_same(self) -> None:
+        tls = attrs.evolve(FRONT, problem="it is not trusted", ends=NOW - DAY)
+        assert [each.what for each in found(seen(tls=tls))] == [
+            "it is not trusted",
+            "its certificate has expired",
+        ]
+        told = attrs.evolve(tls, problem="its certificate has expired")
+        assert len(found(seen(tls=told))) == 1
+
     def test_a_common_name_beside_other_names_says_nothing(self) -> None:
         """RFC 6125 section 6.4.4."""
         tls = attrs.evolve(FRONT, common_name="gw", carried={"gw": False})

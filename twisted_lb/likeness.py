@@ -34,6 +34,8 @@ class TlsSeen:
     """The versions of TLS that it offers."""
     alpn: str = ""
     """What it answered to an offer of protocols."""
+    verified: bool = False
+    """Whether channels or checks of ours hold it to a name."""
 
 
 @attrs.frozen
@@ -119,6 +121,8 @@ def _of_certificate(tls: TlsSeen, now: float, warning: float) -> Iterator[tuple[
         if not carried:
             yield _wrong_name(tls, name)
     days = (tls.ends - now) / DAY
+    if days < 0 and "expired" not in tls.problem:
+        yield "its certificate has expired", "renew it", True
     if 0 <= days * DAY < warning:
         yield f"its certificate ends in {days:.0f} days", "renew it", True
     if not tls.carried:
@@ -129,7 +133,8 @@ def _of_certificate(tls: TlsSeen, now: float, warning: float) -> Iterator[tuple[
 def _wrong_name(tls: TlsSeen, name: str) -> tuple[str, str, bool]:
     if not tls.names and matches(tls.common_name, name):
         what = f"only the common name of its certificate says {name}"
-        return what, "get one with subjectAltName: clients of today look nowhere else", False
+        remedy = "get one with subjectAltName: clients of today look nowhere else"
+        return what, remedy + ", nor do we" * tls.verified, tls.verified
     shown = ", ".join(tls.names[:5]) or tls.common_name or "nobody"
     what = f"its certificate is for {shown}, not for {name}"
     return what, f"get one whose subjectAltName has {name}: clients that ask for it refuse", True

@@ -19,6 +19,7 @@ from .health.names import is_literal, look_up
 from .likeness import Finding, Seen, findings, siblings, table
 from .reactors import Reactor
 from .terms import Address
+from .tls import Identity
 
 AT_ONCE: Final = 32
 """Servers that are visited at one time: each visit takes a descriptor or two."""
@@ -81,9 +82,13 @@ def _by_server(settings: Settings) -> Iterator[tuple[str, list[Sought]]]:
 
 
 def sought(settings: Settings, backend: Backend) -> Iterator[Sought]:
-    """What is sought of each of a backend's servers, a port at a time. Raises OSError."""
+    """What is sought of each server of a backend, a port at a time. Raises OSError, ValueError."""
     ca = backend.live.ca or backend.tls.ca or backend.check.ca
     trusted = Path(ca).read_bytes() if ca else None
+    tls, identity = backend.tls, None
+    if tls.mode != "off" and tls.certificate:
+        identity = Identity.read(tls.certificate, tls.key or tls.certificate)
+    verifies = tls.mode != "off" or backend.check.type == "tls"
     members = [member for member in settings.members() if member[1].backend == backend.name]
     live = attrs.evolve(
         backend.live,
@@ -95,14 +100,18 @@ def sought(settings: Settings, backend: Backend) -> Iterator[Sought]:
         ports = sorted(group.dialled(frontend) - {0} - done)[:SAMPLE]
         done.update(ports)
         for port in ports:
-            tls, ftp = _speaks_tls(backend, frontend), frontend.protocol == "ftp"
-            yield Sought(backend.name, "", port, tls, ftp and not tls, live, ca=trusted)
+            spoken, ftp = _speaks_tls(backend, frontend), frontend.protocol == "ftp"
+            auth = spoken and tls.mode in ("starttls", "match")
+            yield Sought(
+                backend.name, "", port, spoken, ftp and (auth or not spoken), live,
+                ca=trusted, identity=identity, verifies=verifies, auth=auth,
+            )  # fmt: skip
 
 
 def _speaks_tls(backend: Backend, frontend: Frontend) -> bool:
     if backend.live.tls != "auto":
         return backend.live.tls == "on"
-    return backend.tls.mode == "on" or frontend.tls.mode == "pass"
+    return backend.tls.mode != "off" or frontend.tls.mode == "pass"
 
 
 def _names(backend: Backend, members: Iterable[tuple[Frontend, Group]]) -> Iterator[str]:

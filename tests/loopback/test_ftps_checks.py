@@ -11,15 +11,27 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
-from tests.certificates import Authority, written
+from tests.certificates import NOW, Authority, written
 from tests.loopback.farm import Farm, start
-from twisted_lb.config.settings import BackendTls, Check
+from twisted_lb.config.document import own_group
+from twisted_lb.config.settings import (
+    Backend,
+    BackendTls,
+    Check,
+    Frontend,
+    ServerRule,
+    Settings,
+)
 from twisted_lb.contexts import ServerTls
 from twisted_lb.health.probes import Prober
 from twisted_lb.health.target import Outcome, Target
+from twisted_lb.live import look_live, sought
+from twisted_lb.terms import Address
 from twisted_lb.tls import ClientContext
 
 HOME = "127.0.0.2"
+WALL = NOW.timestamp() - 10 * 86_400
+"""Before its certificate ends soon."""
 AUTHORITY = Authority()
 GREET = Check(type="ftp", timeout=10.0)
 LOGIN = attrs.evolve(GREET, user="joe")
@@ -98,3 +110,35 @@ async def test_a_server_that_channels_would_not_trust_is_down(
 @pytest_twisted.ensureDeferred
 async def test_a_certificate_that_ends_is_told_by_auth_too(place: Place) -> None:
     assert (await place.asked(HANDSHAKE)).expires is not None
+
+
+# -- --check --live --------------------------------------------------------------------------------
+
+
+def looked_at(place: Place, mode: str, **tls: str) -> Settings:
+    farm, ca = place.farms["on" if mode == "on" else "starttls"], place.path / "ca.pem"
+    ftp = Frontend("ftp", (Address("127.0.0.1", 21),), protocol="ftp", group="ftp")
+    toward = BackendTls(mode, ca=written(AUTHORITY.pem, ca), **tls)  # type: ignore[arg-type]
+    backend = Backend("farm", (ServerRule("a", HOME),), tls=toward, check=Check("off"))
+    return Settings((ftp,), {"ftp": own_group(ftp, farm.port, "ftp", "farm")}, {"farm": backend})
+
+
+@pytest.mark.parametrize("mode", ["on", "starttls", "match"])
+@pytest_twisted.ensureDeferred
+async def test_the_live_look_reaches_the_certificate_as_channels_do(
+    place: Place, mode: str
+) -> None:
+    right = await look_live(looked_at(place, mode, identity="ftp.example"), reactor, WALL)
+    assert right.findings == ()
+    wrong = await look_live(looked_at(place, mode, identity="other.example"), reactor, WALL)
+    (finding,) = wrong.findings
+    assert finding.what == "its certificate is for ftp.example, not for other.example"
+
+
+def test_the_live_look_shows_what_channels_show(place: Place) -> None:
+    mine = written(AUTHORITY.sign("lb.example"), place.path / "mine.pem")
+    settings = looked_at(place, "starttls", certificate=mine)
+    (one,) = sought(settings, settings.backends["farm"])
+    assert one.identity is not None
+    assert one.identity.names == ("lb.example",)
+    assert (one.auth, one.verifies) == (True, True)

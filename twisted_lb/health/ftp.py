@@ -58,6 +58,13 @@ async def known_by_auth(visit: Visit, target: Target) -> Certificate:
     return await control.auth(target)
 
 
+async def asked_for_tls(visit: Visit) -> None:
+    """Go as far as where a handshake begins, by AUTH. Raises Failed, WireError."""
+    control = _Control(visit)
+    await control.greeting()
+    await control.begin_tls()
+
+
 class _Control:
     """The control connection, from the client's side."""
 
@@ -77,11 +84,15 @@ class _Control:
         return greeting
 
     async def auth(self, target: Target) -> Certificate:
-        """TLS from here on. What stands behind the 234 in the clear is an attack (2)."""
+        """TLS from here on."""
+        await self.begin_tls()
+        return await self.secure(target)
+
+    async def begin_tls(self) -> None:
+        """The next is a handshake. What stands behind the 234 in the clear is an attack (2)."""
         await self.ask("AUTH TLS", 234)
         if self._reader.held:
             raise Failed("more stands in the clear behind its 234")
-        return await self.secure(target)
 
     async def secure(self, target: Target) -> Certificate:
         """TLS, with a server that is who it should be."""

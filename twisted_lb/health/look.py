@@ -17,9 +17,10 @@ from ..errors import WireError
 from ..likeness import FtpSeen, Seen, TlsSeen
 from ..reactors import Reactor
 from ..terms import MORE, Address
-from ..tls import VERSIONS, ClientHandshake, LookingContext, certificate_seen
+from ..tls import VERSIONS, ClientHandshake, Identity, LookingContext, certificate_seen
 from ..wire.ftp import ReplyReader
 from ..wire.proxyheader import encode_local
+from .ftp import asked_for_tls
 from .visit import Failed, Shortage, Visit
 
 STATUS_LINE: Final = 8192
@@ -42,6 +43,19 @@ class Sought:
     send_proxy: Literal["off", "v1", "v2"] = "off"
     ca: bytes | None = attrs.field(default=None, repr=False)
     """Authorities, as PEM; None: the platform's."""
+    identity: Identity | None = attrs.field(default=None, repr=False)
+    """What channels show to a server that asks for a certificate."""
+    verifies: bool = True
+    """Whether channels or checks hold it to a name; else TLS passes through, however old."""
+    auth: bool = False
+    """Whether TLS begins by FTP's AUTH."""
+
+    def context(self, *, alpn: tuple[str, ...] = (), only: str | None = None) -> LookingContext:
+        """What to look with."""
+        minimum = "1.2" if self.verifies else "1.0"
+        return LookingContext(
+            self.ca, identity=self.identity, alpn=alpn, minimum=minimum, only=only
+        )
 
 
 class Look:
@@ -76,7 +90,7 @@ class Look:
     async def _tls(self) -> TlsSeen:
         """The certificate first: a server that shows none is asked nothing more."""
         live = self._sought.live
-        handshake = await self._shake(LookingContext(self._sought.ca))
+        handshake = await self._shake(self._sought.context())
         facts = handshake.facts()
         try:
             certificate = certificate_seen(facts.certificate, live.names)
@@ -90,18 +104,19 @@ class Look:
             certificate.ends,
             tuple([version for version in VERSIONS if await self._offers(version)]),
             await self._answer() if live.alpn else "",
+            self._sought.verifies,
         )
 
     async def _offers(self, version: str) -> bool:
         try:
-            await self._shake(LookingContext(self._sought.ca, only=version))
+            await self._shake(self._sought.context(only=version))
         except Failed:
             return False
         return True
 
     async def _answer(self) -> str:
         """What it makes of an offer of protocols."""
-        offer = LookingContext(self._sought.ca, alpn=self._sought.live.alpn)
+        offer = self._sought.context(alpn=self._sought.live.alpn)
         try:
             return (await self._shake(offer)).facts().alpn
         except Failed:
@@ -163,10 +178,11 @@ class Look:
         await visit.connect()
         if self._sought.send_proxy != "off":
             visit.send(encode_local(int(self._sought.send_proxy[1:]), *visit.ends))
-        if self._sought.tls:
+        if self._sought.auth and handshake is not None:
+            await asked_for_tls(visit)
+        if handshake is not None or (self._sought.tls and not self._sought.auth):
             visit.stage = "handshake"
-            context = LookingContext(self._sought.ca)
-            await visit.secure(handshake or ClientHandshake(context, self._name))
+            await visit.secure(handshake or ClientHandshake(self._sought.context(), self._name))
         return await ask(visit)
 
 

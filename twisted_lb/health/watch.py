@@ -16,11 +16,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from ..balance import Choose
-from ..config.settings import Backend, ServerRule
-from ..contexts import ServerTls
+from ..config.settings import Backend, BackendTls, ServerRule
+from ..contexts import ServerTls, server_tls
 from ..facts import Announced, CertificateExpiring, Note, ServerChanged
 from ..terms import Server
-from ..tls import ClientContext
 from .agent import Agent, Words
 from .names import addresses_of
 from .rounds import Rounds
@@ -75,8 +74,13 @@ def _spoken(backend: Backend, tls: ServerTls | None) -> ServerTls | None:
     """How TLS is spoken with the server: a tls check does so even where channels do not."""
     check = backend.check
     if check.type == "tls" and (check.ca or tls is None):
-        ca = Path(check.ca).read_bytes() if check.ca else None
-        return ServerTls(ClientContext(ca), backend.tls)
+        if tls is None:  # what passes through is between clients and servers, however old
+            asked = BackendTls("on", ca=check.ca, minimum="1.0")
+        else:
+            asked = attrs.evolve(backend.tls, ca=check.ca)
+        built = server_tls(attrs.evolve(backend, tls=asked))
+        assert built is not None, "it is to be spoken"
+        return ServerTls(built.context, backend.tls)
     return tls if check.type in ("tls", "ftp") else None
 
 

@@ -10,6 +10,7 @@ from OpenSSL import SSL, crypto
 
 from .client import ClientContext
 from .facts import common_name
+from .identity import Identity
 from .names import carries, names
 from .versions import MINIMUM, minimum_of
 
@@ -43,13 +44,20 @@ def certificate_seen(der: bytes, about: tuple[str, ...]) -> CertificateSeen:
 class LookingContext(ClientContext):
     """Accepts every chain, and remembers what would have been wrong with it.
 
-    `only`: the one version of TLS to speak, with ciphers as old as it is; None: all of today.
+    `only`: the one version of TLS to speak, with ciphers as old as it is; None: all from `minimum`
+    on. `identity` is shown to a server that asks for a certificate.
     """
 
     def __init__(
-        self, ca: bytes | None = None, *, alpn: tuple[str, ...] = (), only: str | None = None
+        self,
+        ca: bytes | None = None,
+        *,
+        identity: Identity | None = None,
+        alpn: tuple[str, ...] = (),
+        minimum: str = "1.2",
+        only: str | None = None,
     ) -> None:
-        super().__init__(ca, alpn=alpn, minimum=only or "1.2")
+        super().__init__(ca, identity=identity, alpn=alpn, minimum=only or minimum)
         if only is not None:
             self._context.set_max_proto_version(minimum_of(only))
             # What TLS 1.0 and 1.1 sign with, and keys of their time, is refused otherwise.
