@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path as FilePath
 from typing import Any
 
 import attrs
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from OpenSSL import SSL
 
 from twisted_lb.config.document import Document, WrittenFrontend
 from twisted_lb.config.locate import Path
@@ -24,8 +26,11 @@ from twisted_lb.config.settings import (
     ShownCertificate,
 )
 from twisted_lb.contexts import client_tls, faults, server_tls, surprises, unreadable
+from twisted_lb.terms import TlsFacts
+from twisted_lb.tls import ClientContext, Identity, LookingContext, ServerContext
 
 from .certificates import NOW, Authority, self_signed, written
+from .test_secure import Pair, word
 
 AUTHORITY = Authority()
 SERVERS = (ServerRule("a", "10.0.0.1"),)
@@ -111,6 +116,88 @@ def test_ciphers_are_those_that_are_written_and_there_must_be_some(tmp_path: Fil
         (("frontend", 0, "tls", "ciphers"), message),
         (("backend", 0, "tls", "ciphers"), message),
     ]
+
+
+@pytest.fixture
+def shown(tmp_path: FilePath) -> tuple[ShownCertificate, ...]:
+    """A certificate, and its key in a file of its own."""
+    pem = AUTHORITY.sign("front.example")
+    at = pem.index(b"-----BEGIN CERTIFICATE")
+    key = written(pem[:at], tmp_path / "front.key")
+    return (ShownCertificate(written(pem[at:], tmp_path / "front.pem"), key),)
+
+
+def serving(frontend: Frontend) -> ServerContext:
+    """What its clients are shown."""
+    tls = client_tls(frontend)
+    assert tls is not None
+    return tls.contexts[0]
+
+
+def dialling(backend: Backend) -> ClientContext:
+    """How its servers are spoken to."""
+    tls = server_tls(backend)
+    assert tls is not None
+    return tls.context
+
+
+def test_a_frontend_s_oldest_version_holds(shown: tuple[ShownCertificate, ...]) -> None:
+    client = LookingContext(AUTHORITY.pem, only="1.2")
+    today, strict = (
+        Pair(client, serving(frontend(certificates=shown, minimum=version))).shake().served
+        for version in ("1.2", "1.3")
+    )
+    assert isinstance(today[0], TlsFacts)
+    assert word(strict) == "tls-failed"
+
+
+def test_a_frontend_s_protocols_hold(shown: tuple[ShownCertificate, ...]) -> None:
+    """Attack 4."""
+    ours = serving(frontend(certificates=shown, alpn=("lb-proxy/1",)))
+    right, wrong = (
+        Pair(LookingContext(AUTHORITY.pem, alpn=(name,)), ours).shake().served
+        for name in ("lb-proxy/1", "http/1.1")
+    )
+    assert isinstance(right[0], TlsFacts)
+    assert right[0].alpn == "lb-proxy/1"
+    assert word(wrong) == "tls-failed"
+
+
+def test_a_backend_s_oldest_version_and_protocols_hold(tmp_path: FilePath) -> None:
+    ca = written(AUTHORITY.pem, tmp_path / "ca.pem")
+    identity = Identity.of(*[AUTHORITY.sign("front.example")] * 2, "front.pem")
+    old = ServerContext(identity, alpn=("ftp",))
+    old._context.set_max_proto_version(SSL.TLS1_2_VERSION)
+    today, strict = (
+        Pair(dialling(backend(ca=ca, minimum=version, alpn=("ftp",))), old).shake().dialled  # type: ignore[arg-type]
+        for version in ("1.2", "1.3")
+    )
+    assert isinstance(today[0], TlsFacts)
+    assert today[0].alpn == "ftp"
+    assert word(strict) == "tls-failed"
+
+
+def test_nobody_renegotiates(shown: tuple[ShownCertificate, ...]) -> None:
+    """RFC 5746: a client that asks for it again hears no."""
+    server = serving(frontend(certificates=shown)).connection()
+    client = LookingContext(AUTHORITY.pem, only="1.2").connection()
+    server.set_accept_state()
+    client.set_connect_state()
+
+    def talk() -> None:
+        for _ in range(4):
+            for one, other in ((client, server), (server, client)):
+                with suppress(SSL.WantReadError):
+                    one.do_handshake()
+                    one.recv(1)
+                with suppress(SSL.WantReadError):
+                    other.bio_write(one.bio_read(1 << 16))
+
+    talk()
+    assert client.get_cipher_name()
+    assert client.renegotiate()
+    with pytest.raises(SSL.Error, match="no renegotiation"):
+        talk()
 
 
 def test_authorities_for_checks_and_visits_are_tried_too(tmp_path: FilePath) -> None:

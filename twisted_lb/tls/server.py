@@ -32,10 +32,8 @@ _VERIFY: Final[dict[str, int]] = {
 OFFERED_MOST: Final = 4_096
 """Bytes of protocol names that are kept with a connection: honest clients offer a few dozen."""
 
-_NO_RENEGOTIATION: Final = 1 << 30
-"""SSL_OP_NO_RENEGOTIATION of OpenSSL's ssl.h, which pyOpenSSL does not name."""
-
-_OPTIONS: Final = _NO_RENEGOTIATION | SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE
+_OPTIONS: Final = SSL.OP_NO_COMPRESSION | SSL.OP_CIPHER_SERVER_PREFERENCE
+"""Renegotiation that a client asks for is refused by OpenSSL of itself."""
 
 
 class ServerContext:
