@@ -3,7 +3,8 @@
 usage: ftpd.py DESCRIPTOR|HOST,PORT HOME [explicit|implicit PEM [FIRST LAST]]
 
 FIRST and LAST are the passive ports that it announces, at 127.0.0.1 as if it stood there.
-With TLS it writes `data resumed` or `data new` for every data connection that is secured.
+With TLS it writes `data resumed` or `data new` for every data connection that is secured; only the
+TLS session of its own control connection can be resumed.
 """
 
 import logging
@@ -43,6 +44,12 @@ class Explicit(TLS_FTPHandler):
     tls_control_required = True
     active_dtp = type("SecureActive", (Active, TLS_FTPHandler.active_dtp), {})
     dtp_handler = Counting
+
+    @classmethod
+    def get_ssl_context(cls):
+        """One of each FTP session's own: tickets of another session are worth nothing to it."""
+        cls.ssl_context = None
+        return super().get_ssl_context()
 
 
 class Implicit(Explicit):

@@ -4,13 +4,16 @@ on with its own session, on either side, as servers tell that demand it.
 
 from __future__ import annotations
 
+import ftplib
 import os
 import re
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import attrs
 import pytest
@@ -24,6 +27,7 @@ from tests.loopback.ftps_clients import Way, download, upload
 from tests.peers.servers import KINDS, Server, Site, running
 from twisted_lb.config.settings import BackendTls, FrontendTls, FtpTls, ShownCertificate
 from twisted_lb.facts import Announced, TransferEnded
+from twisted_lb.terms import Address
 
 pytestmark = pytest.mark.peers
 
@@ -92,10 +96,21 @@ def visit(way: Way, number: int, transfers: int) -> int:
 
 RESUMED = {
     "vsftpd": (r"SSL version: .*, reused", r"SSL version: .*, not reused"),
-    "proftpd": (r"client reused TLS session for data", r"client did not reuse"),
+    "proftpd": (r"client reused TLS session for data", r"[Cc]lient did not reuse TLS"),
     "pyftpdlib": (r"^data resumed", r"^data new"),
 }
-"""Kind → what it logs of a connection that goes on with a TLS session, and of one that does not."""
+"""Kind → what it logs of a connection that goes on with a TLS session, and of one that does not.
+
+The latter includes one that goes on with another FTP session's, which ProFTPD tells of as both.
+vsftpd alone does not know the difference: it takes any that it has given to anybody.
+"""
+
+
+def told(server: Server) -> tuple[int, int]:
+    """How many connections went on with a TLS session, and how many did not, as it logs."""
+    resumed, others = RESUMED[server.kind]
+    log = server.log
+    return len(re.findall(resumed, log, re.MULTILINE)), len(re.findall(others, log, re.MULTILINE))
 
 
 async def many(site: FtpSite, front: Front, version: str, sessions: int, transfers: int) -> int:
@@ -111,12 +126,12 @@ async def many(site: FtpSite, front: Front, version: str, sessions: int, transfe
     assert [each.result() for each in doing] == [transfers] * sessions
     ended = [fact.ending for fact in site.of(TransferEnded)]
     assert ended == ["done"] * sessions * transfers
-    resumed, others = (
-        len(re.findall(said, front.server.log, re.MULTILINE)) for said in RESUMED[front.server.kind]
-    )
+    resumed, others = told(front.server)
     assert resumed == sessions * transfers
     assert others == (sessions if front.server.kind == "vsftpd" else 0)  # its control connections
-    return sum("certificates" in fact.what for fact in site.of(Announced))
+    taken = [fact.what for fact in site.of(Announced) if fact.what.startswith("certificates-")]
+    assert set(taken) <= {"certificates-renewed"}
+    return len(taken)
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
@@ -138,3 +153,19 @@ async def test_also_a_hundred_times_while_certificates_change_each_second(
     renewed = await many(ftp_site, front, version, *FULL)
     print(f"certificates taken anew {renewed} times")
     assert renewed > 3
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("front", ["proftpd", "pyftpdlib"], indirect=True)
+def test_what_these_servers_tell_is_of_the_own_session(front: Front, version: str) -> None:
+    """T67, without a balancer: they know when one goes on with another FTP session's."""
+    site = front.server.site
+    way = Way(Address(HOST, site.port), front.ca, "ftp.example", version=version)
+    context = way.context()
+    with way.session(context) as other:
+        assert upload(other, "put/own", b"own").startswith("226")
+        with suppress(ftplib.error_temp, OSError), way.session(context) as client:
+            secured: Any = other.sock
+            client.resumes = secured.session
+            upload(client, "put/foreign", b"foreign")  # ProFTPD refuses, pyftpdlib does not
+    assert told(front.server)[1] == 1
