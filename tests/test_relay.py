@@ -226,6 +226,22 @@ def test_who_has_said_all_and_goes_is_heard_whatever_the_other_says() -> None:
     assert not pair.clock.getDelayedCalls()
 
 
+def test_who_still_speaks_to_one_that_said_nothing_and_went_is_reset() -> None:
+    """A download that is broken off by an end and then a reset, while its server waited for the
+    client to read: the server hears of it at once, as it would without us (T16)."""
+    pair = Pair()
+    pair.server.says(b"the beginning of much")
+    pair.client.transport.producer.pauseProducing()  # its buffer is full
+    pair.client.shuts()
+    pair.client.goes(clean=False)
+    assert pair.server.transport.producerState == "producing"
+    pair.server.says(b"more")
+    assert pair.server.endings == ["finish", "abort"]
+    pair.server.goes(clean=False)
+    assert pair.ended == ["client-left"]
+    assert not pair.clock.getDelayedCalls()
+
+
 def test_whoever_never_ends_has_a_deadline() -> None:
     pair = Pair()
     pair.client.goes(clean=True)

@@ -237,6 +237,11 @@ class End:
             self.transport.pauseProducing()
         self._paused |= {why}
 
+    def read_on(self) -> None:
+        """Read on, though whom it fed had stopped it: that one is gone."""
+        if not self._paused and not self.lost:
+            self.transport.resumeProducing()
+
     def resume(self, why: str) -> None:
         """This reason to pause is gone."""
         if why in self._paused:

@@ -81,6 +81,21 @@ async def test_when_no_server_answers_the_client_is_closed_with_no_server(site: 
 
 
 @pytest_twisted.ensureDeferred
+async def test_a_server_hears_when_nobody_listens_to_it_any_more(site: Site) -> None:
+    """A client that reads no more says that it ends, and then breaks off."""
+    site.start(one_frontend(site.serve("127.0.0.2"), "127.0.0.2"))
+    client = await site.client("in")
+    client.says(b"all of it")
+    server = await site.hosts[0].talk()
+    client.transport.pauseProducing()
+    server.says(bytes(16_000_000))
+    client.shuts()
+    await server.ends("eof")
+    client.resets()
+    await server.gone()
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_reset_by_the_server_resets_the_client(site: Site) -> None:
     port = site.serve("127.0.0.2")
     site.start(one_frontend(port, "127.0.0.2"))

@@ -101,9 +101,17 @@ class Joined:
     # -- told by the flows --------------------------------------------------------------------
 
     def _data(self, flow: _Flow, data: bytes) -> None:
+        if flow.target.lost:
+            self._speaks_to_nobody(flow)
+            return
         flow.count += len(data)
         self.moved = self._clock.seconds()
         flow.target.write(data)
+
+    def _speaks_to_nobody(self, flow: _Flow) -> None:
+        """It is told so by a reset, as its peer's kernel would, once it has all that was for it."""
+        if flow.source.taken >= self._other(flow).count:
+            flow.source.abort()
 
     def _eof(self, flow: _Flow) -> None:
         if self._eof_waits:
@@ -135,23 +143,27 @@ class Joined:
 
     def _fault(self, broken: _Flow) -> Ending:
         """Who broke it off: a reset may answer a side that ended at once, having said nothing."""
-        other = self._server if broken is self._client else self._client
+        other = self._other(broken)
         return other.fault if other.done and not other.count else broken.fault
+
+    def _other(self, flow: _Flow) -> _Flow:
+        return self._server if flow is self._client else self._client
 
     def _close(self, end: End) -> None:
         self._set_deadline()
         end.close()
 
     def _let_go(self, flow: _Flow) -> None:
-        """The source has said all and is gone. The target gets all of that; what it says itself is
-        read and dropped: a socket that is closed with bytes unread is reset, and loses what was yet
-        to be sent.
+        """The source has said all and is gone. The target gets all of that; what it says itself
+        until then is read and dropped: a socket that is closed with bytes unread is reset, and
+        loses what was yet to be sent.
         """
         self._set_deadline()
         if flow.target.eof:
             flow.target.close()
         else:
             flow.passes()
+            flow.target.read_on()
 
     def _set_deadline(self) -> None:
         # First of all: a side that was finished already is lost within close().
