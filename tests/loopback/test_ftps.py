@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -343,11 +344,14 @@ async def test_an_upload_without_its_close_notify_is_no_whole_file(
 ) -> None:
     """T68, attack 7: the server is told by a reset, unless that is tolerated."""
     way = secured(ftp_site, place, rules=FtpTls(unclean_close=unclean))
+    before = len(place.data("starttls"))
 
     def cut() -> str:
         with way.session() as client:
             conn = client.transfercmd("STOR cut")
             conn.sendall(b"half of it")
+            while len(place.data("starttls")) == before:  # else the transfer never began: 425
+                time.sleep(0.001)
             with socket.socket(fileno=conn.detach()) as bare:
                 bare.setblocking(True)
                 bare.shutdown(socket.SHUT_WR)  # FIN, and no close_notify
