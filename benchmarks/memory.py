@@ -14,8 +14,8 @@ With Python 3.11 and Twisted 26.10 on x86-64:
     ftp        1000 sessions    74752 kB  17862 bytes each
     ftp        5000 sessions   147724 kB  18517 bytes each
 
-Of an opaque session about 3 kB are Twisted's two transports and their sockets. Of an FTP session 4 kB
-came with FTPS: what is agreed on and who secures what is there in sessions without TLS, too.
+Of an opaque session about 3 kB are Twisted's two transports and their sockets. Of an FTP session
+4 kB came with FTPS: what is agreed on and who secures what is there in sessions without TLS, too.
 """
 
 from __future__ import annotations
