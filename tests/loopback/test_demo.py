@@ -51,7 +51,14 @@ def test_an_option_that_it_does_not_have_is_refused() -> None:
 @contextmanager
 def running() -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The demo that stays up, and what it said until then."""
-    process = subprocess.Popen(DEMO, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        DEMO,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        # Whoever started the tests in the background had it ignored, which is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     try:
         assert process.stdout is not None
         said = ""
