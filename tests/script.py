@@ -20,7 +20,8 @@ events    C: line    S: line    C~ bytes    S~ bytes    closed client    at 12.5
 actions   C: line    S: line    listen N side    dial N side host:port    release N    abort N
           alarm name seconds|off    close side    synch side    finish word
           tell attack kind    tell transfer USER VERB PATH bytes ending reply
-          tls side    tls side N    listen and dial end with `private` where TLS is to follow
+          tls side    tls side N    clear side
+          listen and dial end with `private` where TLS is to follow
           wait N side seconds|on    these only matter to a script that has one of them
 """
 
@@ -44,6 +45,7 @@ from twisted_lb.protocols.actions import (
     SetAlarm,
     Side,
     StartTls,
+    StopTls,
     Synch,
     Tell,
     Wait,
@@ -146,6 +148,8 @@ def rendered(action: Action) -> Iterable[str]:
             return [f"alarm {name} {_seconds(seconds, 'off')}"]
         case CloseEnd(side) | Synch(side):
             return [f"{type(action).__name__.lower().removesuffix('end')} {side.value}"]
+        case StopTls(side):
+            return [f"clear {side.value}"]
         case Finish(word):
             return [f"finish {word}"]
         case Tell(fact):

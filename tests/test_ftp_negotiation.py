@@ -9,6 +9,7 @@ import pytest
 from tests.ftptalk import fresh, greeted
 from tests.script import play
 from twisted_lb.config.settings import BackendTls, FrontendTls, FtpTls
+from twisted_lb.protocols.actions import Send, Side
 from twisted_lb.protocols.ftp.control import FtpControl
 
 EXPLICIT = FrontendTls("starttls")
@@ -102,6 +103,52 @@ def test_tls_may_not_be_left_again() -> None:
     """Attack 3, T61."""
     play(private(), "C: CCC   -> C: 534 The control connection stays protected.")
     play(greeted(tls=EXPLICIT), "C: CCC  -> C: 533 The control connection is not protected.")
+
+
+LEAVES = """
+        C: CCC              -> C: 200 In the clear from here on.
+                            -> clear client
+"""
+LEAVING = FtpTls(ccc="allowed")
+
+
+def test_tls_may_be_left_where_that_is_allowed() -> None:
+    """T61: the server's side stays what it was; nothing more can be agreed on."""
+    machine = private(data_tls=LEAVING)
+    play(machine, LEAVES)
+    play(
+        machine,
+        """
+        C: PWD              -> S: PWD
+        S: 257 "/"          -> C: 257 "/"
+        C: PBSZ 0           -> C: 503 PBSZ not allowed on insecure control connection.
+        C: PROT C           -> C: 503 PROT not allowed on insecure control connection.
+        C: CCC              -> C: 533 The control connection is not protected.
+        """,
+    )
+
+
+def test_nobody_logs_in_after_tls_was_left_where_logins_are_protected() -> None:
+    """Attack 3: neither who leaves TLS before the login, nor who logs in again."""
+    for machine in (private(data_tls=LEAVING), protected(data_tls=LEAVING)):
+        play(machine, LEAVES + "C: USER evil  -> C: 530 Say AUTH TLS first.")
+        play(machine, AUTH)
+        play(machine, "C: USER joe -> S: USER joe")
+
+
+def test_who_leaves_tls_does_not_get_out_of_protected_data() -> None:
+    machine = protected(data_tls=LEAVING, tls=ASKED)
+    play(machine, LEAVES + LOGIN)
+    play(machine, "C: PASV  -> C: 522 Say PROT P first.")
+
+
+def test_the_features_tell_whether_tls_may_be_left() -> None:
+    for rules, told in ((FtpTls(), []), (LEAVING, [b" CCC"])):
+        machine = private(data_tls=rules)
+        play(machine, "C: FEAT -> S: FEAT")
+        said = machine.received(Side.SERVER, b"211-Features:\r\n CCC\r\n211 End\r\n", 0.0)
+        lines = b"".join(a.data for a in said if isinstance(a, Send)).split(b"\r\n")
+        assert [line for line in lines if line == b" CCC"] == told
 
 
 # -- PBSZ and PROT ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 from tests.fakes import Ears, Wire
 from twisted_lb.ends import End
 from twisted_lb.errors import Ended
-from twisted_lb.secure import dial_tls, serve_tls
+from twisted_lb.secure import dial_tls, leave_tls, serve_tls
 from twisted_lb.terms import TlsFacts
 from twisted_lb.tls import ClientContext, ClientHandshake, Identity, LookingContext, ServerContext
 from twisted_lb.tls.versions import minimum_of
@@ -276,3 +276,78 @@ class TestEnding:
 
     def test_what_is_written_before_the_close_is_sent(self) -> None:
         assert self.ended(End.close).log[0] == b"all of it"
+
+
+class TestLeaving:
+    """T61: close_notify each way, then the clear on the same connection."""
+
+    @pytest.fixture
+    def left(self) -> tuple[Pair, Ears]:
+        """A client in TLS that was told something, and whom the server leaves it with."""
+        pair, ears = Pair().shake(), Ears()
+        pair.server.end.give(ears)
+        pair.server.end.write(b"200 ok")
+        leave_tls(pair.server.end)
+        pair.server.end.write(b"220 clear")
+        return pair, ears
+
+    def test_what_was_said_before_is_protected_and_what_follows_is_not(
+        self, left: tuple[Pair, Ears]
+    ) -> None:
+        pair, _ = left
+        said = pair.server.transport.value()
+        assert b"200 ok" not in said
+        assert said.endswith(b"220 clear")
+
+    @pytest.mark.parametrize("cut", [False, True], ids=["at once", "byte by byte"])
+    def test_the_client_says_close_notify_and_goes_on(
+        self, left: tuple[Pair, Ears], cut: bool
+    ) -> None:
+        """What it said under TLS before is heard, too."""
+        pair, ears = left
+        pair.client.end.write(b"NOOP ")
+        pair.client.end.transport.loseConnection()
+        pair.clock.advance(0)
+        said = pair.client.transport.value() + b"PWD"
+        for piece in [bytes([byte]) for byte in said] if cut else [said]:
+            pair.server.says(piece)
+        assert b"".join(each for each in ears.log if isinstance(each, bytes)) == b"NOOP PWD"
+        pair.server.says(b"QUIT")
+        assert ears.log[-1] == b"QUIT"
+        pair.server.goes()
+        assert ears.log[-1] == "lost"
+
+    def test_a_client_without_a_close_notify_goes_on_at_once(self, left: tuple[Pair, Ears]) -> None:
+        """curl's passive way."""
+        pair, ears = left
+        pair.server.says(b"PWD")
+        assert ears.log == [b"PWD"]
+
+    @pytest.mark.parametrize(
+        "noise", [b"\x17\x03\x03\x00\x20" + bytes(32), b"\x17\x03\x03\xff\xff"]
+    )
+    def test_records_of_another_connection_end_it(
+        self, left: tuple[Pair, Ears], noise: bytes
+    ) -> None:
+        pair, _ = left
+        pair.server.says(noise)
+        assert pair.server.endings == ["abort"]
+
+    def test_who_leaves_instead_is_lost(self, left: tuple[Pair, Ears]) -> None:
+        pair, ears = left
+        pair.server.goes(clean=False)
+        assert ears.log == ["reset"]
+
+    def test_tls_may_begin_anew(self, left: tuple[Pair, Ears]) -> None:
+        pair, ears = left
+        pair.server.says(b"AUTH")
+        pair.server.end.take_back()
+        again = Pair()
+        pair.server.transport.clear()
+        again.server = pair.server
+        again.shake()
+        assert isinstance(again.served[0], TlsFacts)
+        again.server.end.give(ears)
+        again.client.end.write(b"inside")
+        again.carry()
+        assert ears.log[-1] == b"inside"

@@ -17,6 +17,7 @@ from twisted_lb.wire.tlsrecord import (
     Message,
     NotTls,
     alert,
+    first_record,
 )
 
 from .hellos import (
@@ -171,3 +172,19 @@ def test_a_real_hello_is_collected() -> None:
     data = first_flight(client_context(), "a.example")
     assert collect(data) == Message(data[9:])
     assert collect(hello()) == Message(message()[4:])
+
+
+class TestRecords:
+    RECORD = b"\x17\x03\x03\x00\x03abc"
+
+    def test_a_record_is_taken_when_it_is_whole(self) -> None:
+        for end in range(len(self.RECORD)):
+            assert first_record(self.RECORD[:end]) is MORE
+        assert first_record(self.RECORD + b"USER") == self.RECORD
+
+    def test_what_is_no_record_is_told_by_its_first_byte(self) -> None:
+        assert first_record(b"USER joe") == b""
+
+    def test_a_record_that_is_too_long_is_refused_before_it_came(self) -> None:
+        with pytest.raises(WireError, match="too long"):
+            first_record(b"\x17\x03\x03\x48\x01")

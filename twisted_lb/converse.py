@@ -32,11 +32,13 @@ from .protocols.actions import (
     SetAlarm,
     Side,
     StartTls,
+    StopTls,
     Synch,
     Tell,
     Wait,
 )
 from .relay import FLUSH_TIMEOUT, Joined
+from .secure import leave_tls
 from .terms import Address, Ending
 from .urgent import SYNCH, send_urgently
 
@@ -197,6 +199,8 @@ class Converse:
                 self._circle.note(fact)
             case StartTls(side, None):
                 self._secure(side)
+            case StopTls(side):
+                self._bare(side)
             case CloseEnd(side):
                 self._ends[side].close()
             case Finish(word):
@@ -241,6 +245,12 @@ class Converse:
         self._securing.addCallback(self._secured, side)
         self._securing.addErrback(self._unsecured)
         self._securing.addBoth(self._hear_again, side)
+
+    def _bare(self, side: Side) -> None:
+        """What feeds this End feeds another transport from here on."""
+        self._gates[side].resumeProducing()
+        leave_tls(self._ends[side])
+        self._ends[side].fed_by(self._gates[side])
 
     def _secured(self, _: None, side: Side) -> None:
         self._ends[side].fed_by(self._gates[side])

@@ -50,12 +50,17 @@ class Transport(Shape):
     def getHandle(self) -> object: ...
 
 
-class Layer(Transport, Shape):
+class Told(Shape):
+    """What is told in an End's place, and tells the End."""
+
+    def dataReceived(self, data: bytes) -> None: ...
+    def connectionLost(self, reason: Failure) -> None: ...
+
+
+class Layer(Transport, Told, Shape):
     """A transport that is itself the protocol of one below it."""
 
     def makeConnection(self, transport: Transport) -> None: ...
-    def dataReceived(self, data: bytes) -> None: ...
-    def connectionLost(self, reason: Failure) -> None: ...
 
 
 class Handshake(Shape):
@@ -113,7 +118,7 @@ class End:
         """Told when the connection goes while nobody receives; not when it has said something that
         is held and then closed in order: that is for whoever is given it."""
         self.tls: TlsFacts | None = None
-        """What the handshake showed; None while the transport carries what it is given."""
+        """What the last handshake showed; None while there was none."""
         self.handshake: Handshake | None = None
         """That handshake."""
         self.shut = False
@@ -229,6 +234,17 @@ class End:
         if held:
             layer.dataReceived(held)
 
+    def unwrap(self, parting: Told) -> None:
+        """Say close_notify and go on in the clear; `parting` hears what the peer says until it is
+        `bared`. Whoever feeds us does so no more."""
+        self._unfed()
+        self.transport.loseConnection()  # of the layer: it waits for the peer's close_notify
+        self.transport, self._line.layer = self._line.transport, parting
+
+    def bared(self) -> None:
+        """What comes is in the clear."""
+        self._line.layer = None
+
     # -- reading ------------------------------------------------------------------------------
 
     def pause(self, why: str) -> None:
@@ -307,8 +323,8 @@ class _Line(Protocol):
     """The Twisted protocol below an End."""
 
     end: End
-    layer: Layer | None = None
-    """TLS, once it was started: told in the End's place, and tells the End."""
+    layer: Told | None = None
+    """TLS, from its start to its end."""
     transport: Transport  # type: ignore[assignment]  # Twisted says ITransport, which is less
 
     def __init__(self, made: Callable[[End], None], cap: int) -> None:

@@ -1,4 +1,5 @@
-"""Turns an End that carries ciphertext into one that carries what is inside: TLS over any End.
+"""Turns an End that carries ciphertext into one that carries what is inside: TLS over any End; and
+back, where a client leaves TLS.
 
 In: an End, a context, a deadline. Out: the same End, plaintext from here on, and what the handshake
 showed. What the End holds already is the peer's first flight and goes into the handshake.
@@ -14,9 +15,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .ends import End, clean
-from .errors import Ended
-from .terms import TlsFacts
+from .errors import Ended, WireError
+from .terms import MORE, TlsFacts
 from .tls import ClientHandshake, ServerContext, ServerHandshake, Untrusted, failure
+from .wire.tlsrecord import first_record
 
 Shaking = ClientHandshake | ServerHandshake
 
@@ -59,6 +61,16 @@ async def dial_tls(
             raise Ended("tls-failed", handshake.problem) from None
         raise
     return _stands(end, handshake)
+
+
+def leave_tls(end: End) -> None:
+    """Say close_notify to a client, and go on with it in the clear (RFC 4217 section 12.3).
+
+    It says its own, or nothing at all, as curl does, and then the next line.
+    """
+    handshake = end.handshake
+    assert isinstance(handshake, ServerHandshake), "only a client that is in TLS leaves it"
+    end.unwrap(_Parting(end, handshake))
 
 
 def _stands(end: End, handshake: Shaking) -> TlsFacts:
@@ -111,3 +123,43 @@ class _Inside(Protocol):
         elif self._end.tls is not None:
             self._handshake.ended()
         self._end._lost(clean(reason) or (self._tolerant and self._end.shut))
+
+
+class _Parting:
+    """Between our close_notify and what comes in the clear: records of TLS, the last of them the
+    client's own close_notify."""
+
+    def __init__(self, end: End, handshake: ServerHandshake) -> None:
+        self._end = end
+        self._handshake = handshake
+        self._held = bytearray()
+
+    # Told
+
+    def dataReceived(self, data: bytes) -> None:
+        self._held += data
+        try:
+            over = self._read()
+        except WireError:
+            self._end.abort()
+            return
+        if over:
+            self._end.bared()
+            if self._held:
+                self._end._data(bytes(self._held))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._end._lost(clean(reason))
+
+    def _read(self) -> bool:
+        """Hand over what is said under TLS; whether nothing more will be. Raises WireError."""
+        while (record := first_record(self._held)) is not MORE:
+            if not record:
+                return True
+            del self._held[: len(record)]
+            said = self._handshake.parting(record)
+            if said is None:
+                return True
+            if said:
+                self._end._data(said)
+        return False

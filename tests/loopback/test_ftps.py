@@ -497,3 +497,30 @@ def replace(file: str, text: bytes) -> None:
 def renewals(site: FtpSite) -> set[str]:
     """Whose certificates were taken anew."""
     return {fact.detail for fact in site.of(Announced) if fact.what == "certificates-renewed"}
+
+
+# -- CCC -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("client", ["starttls", "terminate"])
+@pytest_twisted.ensureDeferred
+async def test_a_client_leaves_tls_and_its_data_stays_protected(
+    ftp_site: FtpSite, place: Place, client: str, version: str
+) -> None:
+    """T61: the data connections go on with the TLS session that was left."""
+    way = secured(ftp_site, place, client, rules=FtpTls(reuse="required", ccc="allowed"))
+    way = attrs.evolve(way, version=version)
+    before = len(place.data("starttls"))
+
+    def moves() -> list[str]:
+        with way.session() as talking:
+            talking.resumes = talking.sock.session
+            talking.ccc()
+            assert talking.sock.version() is None, "nothing protects it any more"
+            return [download(talking, "who").decode() for _ in range(3)]
+
+    assert await deferToThread(moves) == [HOME] * 3
+    assert [fact.client_tls for fact in ftp_site.of(TransferEnded)] == [f"TLSv{version}"] * 3
+    assert place.data("starttls")[before:] == ["resumed"] * 3
+    await ftp_site.until(lambda: [f.ending for f in ftp_site.of(ConnectionEnded)] == ["done"])

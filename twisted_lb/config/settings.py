@@ -271,6 +271,9 @@ class FtpTls:
     unclean_close: Literal["report", "tolerate"] = "report"
     """A data connection that ends without close_notify may have been cut off: the other end is told
     by a reset, or it is taken for a whole one."""
+    ccc: Literal["refused", "allowed"] = "refused"
+    """Whether a client may leave TLS on its control connection (RFC 4217 section 12.3): there are
+    firewalls that must read which data ports are announced. Data stays as agreed."""
 
 
 @attrs.frozen

@@ -99,6 +99,17 @@ class StartTls:
 
 
 @attrs.frozen
+class StopTls:
+    """Say close_notify to one end of the control channel and go on with it in the clear.
+
+    What was asked to be sent before goes protected. What the end says under TLS before its own
+    close_notify is heard as before.
+    """
+
+    side: Side
+
+
+@attrs.frozen
 class Release:
     """Give up data channel `data`: close its listeners, abort legs that are not joined yet.
 
@@ -151,6 +162,7 @@ Action = (
     | Wait
     | Dial
     | StartTls
+    | StopTls
     | Release
     | Abort
     | SetAlarm

@@ -13,8 +13,10 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from ..errors import WireError
 from ..terms import TlsFacts
 from .facts import facts
+from .failures import failure
 from .identity import Identity
 from .versions import MODERN, RETIRED, speak_from
 
@@ -133,6 +135,21 @@ class ServerHandshake:
         """What the handshake that is done says; a client that had to be verified was."""
         seen = facts(self._connection, verifies=self.context.verifies)
         return attrs.evolve(seen, offered=self.context.offered(self._connection))
+
+    def parting(self, record: bytes) -> bytes | None:
+        """What this record says, which came after our close_notify; None: it is the client's.
+
+        Raises WireError for one that is not of this connection.
+        """
+        self._connection.bio_write(record)
+        try:
+            return self._connection.recv(len(record))
+        except SSL.WantReadError:
+            return b""
+        except SSL.ZeroReturnError:
+            return None
+        except SSL.Error as error:
+            raise WireError(f"TLS: {failure(error)}") from None
 
     def ended(self) -> None:
         """The connection is gone."""

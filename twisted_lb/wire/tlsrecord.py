@@ -1,4 +1,4 @@
-"""Wire: TLS records → the first handshake message inside them; an alert → its record. Sans-I/O.
+"""Wire: TLS records → the first handshake message in them; one record; an alert. Sans-I/O.
 
 A ClientHello may be cut by the network anywhere and by the client into records anywhere, even
 inside its own header (RFC 8446 section 5.1). Each byte is looked at once as it comes, so that a
@@ -32,7 +32,11 @@ NO_APPLICATION_PROTOCOL: Final = 120
 
 _ALERT, _HANDSHAKE, _CLIENT_HELLO = 21, 22, 1
 _FATAL: Final = 2
+_RECORDS: Final = frozenset((20, 21, 22, 23))
+"""Types of records (RFC 8446 section 5.1); as characters they control something."""
 _FRAGMENT_MAX: Final = 16_384
+_CIPHERTEXT_MAX: Final = _FRAGMENT_MAX + 2_048
+"""What encryption may make of it (RFC 5246 section 6.2.3)."""
 _SSL2_MIN: Final = 9
 """Type, version, three lengths."""
 
@@ -54,6 +58,21 @@ def alert(description: int) -> bytes:
     """A fatal alert (RFC 8446 section 6), in the record version that every client since TLS 1.0
     reads while none is agreed."""
     return bytes((_ALERT, 3, 1, 0, 2, _FATAL, description))
+
+
+def first_record(data: bytes | bytearray) -> More | bytes:
+    """The record that these bytes begin with; empty: they begin with something else.
+
+    Raises WireError for one that is too long.
+    """
+    if not data:
+        return MORE
+    if data[0] not in _RECORDS:
+        return b""
+    size = 5 + int.from_bytes(data[3:5])
+    if size > 5 + _CIPHERTEXT_MAX:
+        raise WireError("TLS: a record that is too long")
+    return bytes(data[:size]) if len(data) >= max(5, size) else MORE
 
 
 @attrs.define

@@ -107,7 +107,10 @@ class Commands:
 
     def _features(self) -> FeatureList:
         about = self._state.about
-        return FeatureList(about.rules.features, TLS_FEATURES.get(about.tls.mode, ()))
+        ours = TLS_FEATURES.get(about.tls.mode, ())
+        if ours and about.rules.tls.ccc == "allowed":
+            ours = (*ours, b"CCC")
+        return FeatureList(about.rules.features, ours)
 
     def _guesses(self, now: float) -> bool:
         """Whether too many passwords were wrong for one more to be tried (T49)."""

@@ -7,7 +7,7 @@ Rules:
 - What stands in the clear behind AUTH, or behind a 234, was put there by somebody in the middle: it
   ends the conversation (attacks 1, 2; T58).
 - Nobody is talked out of TLS. A server that refuses it where it is wanted ends the conversation; a
-  client that has to protect its login cannot log in before (attack 3; T60).
+  client that has to protect its login cannot log in before, nor after CCC (attack 3; T60).
 - `match` alone asks the server when the client asks us.
 - REIN takes away a login and what was agreed on for data, not the protection of the next login.
 """
@@ -20,7 +20,7 @@ from typing import Final
 
 from ...errors import WireError
 from ...wire.ftp import Command
-from ..actions import Side, StartTls
+from ..actions import Side, StartTls, StopTls
 from .protection import Unprotected, protect_data, protect_server
 from .state import State
 from .turns import Exchange
@@ -60,7 +60,7 @@ class Negotiation:
         safe = Side.CLIENT in protection.control
         if verb in LOGIN and about.tls.mode == "starttls" and about.tls.required and not safe:
             return b"530 Say AUTH TLS first."
-        bare = safe and Side.CLIENT not in protection.data
+        bare = (safe or protection.left) and Side.CLIENT not in protection.data
         if bare and about.rules.tls.data == "required" and verb in TRANSFERS | ANNOUNCEMENTS:
             return b"522 Say PROT P first."
         return b""
@@ -153,10 +153,17 @@ class Negotiation:
         self._state.answer(b"200 Protection set to %s." % level)
 
     def _ccc(self, _: bytes) -> None:
-        if Side.CLIENT in self._state.protection.control:
-            self._state.refuse(b"534 The control connection stays protected.")
+        state = self._state
+        protection = state.protection
+        if Side.CLIENT not in protection.control:
+            state.refuse(REFUSED[b"CCC"])
+        elif state.about.rules.tls.ccc == "refused":
+            state.refuse(b"534 The control connection stays protected.")
         else:
-            self._state.refuse(REFUSED[b"CCC"])
+            state.answer(b"200 In the clear from here on.")
+            state.out.do(StopTls(Side.CLIENT))
+            protection.control.discard(Side.CLIENT)
+            protection.left = True
 
     def _set(self, private: bool) -> None:
         state = self._state

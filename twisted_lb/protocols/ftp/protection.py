@@ -27,6 +27,8 @@ class Protection:
     """The client said PBSZ, which comes before PROT (T33)."""
     told: bool = False
     """The server was told how its data connections are protected."""
+    left: bool = False
+    """The client has left TLS by CCC; what was agreed on for data holds."""
     implied: frozenset[Side] = frozenset()
     """Whose data connections are protected before anything was said of them."""
 
