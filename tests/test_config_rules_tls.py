@@ -55,6 +55,20 @@ def test_client_certificates_that_are_to_be_trusted_need_authorities(clients: st
     assert wrong(BACKEND + FRONTEND + ends + ', ca = "ca.pem" }') == {}
 
 
+@pytest.mark.parametrize(
+    ("mode", "clients", "fits"),
+    [("terminate", "any", True), ("terminate", "off", False), ("starttls", "any", False)],
+)
+def test_a_hint_by_certificate_needs_one_before_a_server_is_chosen(
+    mode: str, clients: str, fits: bool
+) -> None:
+    tls = (
+        f'tls = {{ mode = "{mode}", certificate = [{{ file = "a.pem" }}], clients = "{clients}" }}'
+    )
+    messages = wrong(BACKEND + FTP + tls + '\nftp.sticky = ["certificate"]')
+    assert list(messages) == ([] if fits else ["frontend[ftp].ftp.sticky"])
+
+
 def test_a_private_key_comes_with_its_certificate() -> None:
     text = BACKEND + 'tls = { mode = "on", key = "key.pem" }' + FRONTEND
     assert wrong(text) == {"backend[pool].tls.certificate": "is missing: whose key is in `key`?"}

@@ -27,7 +27,7 @@ from twisted_lb.config.settings import (
     ServerRule,
     SniRoute,
 )
-from twisted_lb.connection import FAREWELL_TIMEOUT, Parts, Story, carry
+from twisted_lb.connection import FAREWELL_TIMEOUT, Parts, Story, carry, hinted
 from twisted_lb.contexts import ClientTls
 from twisted_lb.ends import End
 from twisted_lb.facts import AttackSeen, ConnectionEnded, Fact, SessionEnded
@@ -661,3 +661,22 @@ def test_a_sticky_frontend_remembers_where_a_client_was() -> None:
         path.comes()
         path.dialled.answers()
         assert len(path.parts.hints) == known
+
+
+@pytest.mark.parametrize(
+    ("sticky", "thumbprint", "known_by"),
+    [
+        (("certificate", "source"), "ab12", "certificate ab12"),
+        (("certificate", "source"), "", f"source {CLIENT}"),
+        (("source", "certificate"), "ab12", f"source {CLIENT}"),
+        (("certificate",), "", ""),
+        ((), "ab12", ""),
+    ],
+)
+def test_a_client_is_known_again_by_the_first_that_it_shows(
+    sticky: tuple[Any, ...], thumbprint: str, known_by: str
+) -> None:
+    path = Path(ftp=FtpRules(sticky=sticky))
+    path.comes()
+    path.story.client.tls = TlsFacts("TLSv1.3", "", "", thumbprint=thumbprint)
+    assert hinted(path.story) == known_by

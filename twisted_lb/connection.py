@@ -282,11 +282,19 @@ async def pin(story: Story, route: Route) -> End:
         greeting_timeout=parts.frontend.ftp.greeting_timeout,
         hints=parts.hints,
         source=network(story.peer, group) or "",
-        hint=story.peer.host if "source" in parts.frontend.ftp.sticky else "",
+        hint=hinted(story),
         tuning=Tuning(parts.frontend.keepalive, parts.frontend.user_timeout),
         came_to=story.client.local.port,
     )
     return await parts.reach(story.seat, errand)
+
+
+def hinted(story: Story) -> str:
+    """What hints know this client by: the first it shows of what its frontend goes by."""
+    tls = story.client.tls
+    shown = {"certificate": tls.thumbprint if tls is not None else "", "source": story.peer.host}
+    kinds = story.parts.frontend.ftp.sticky
+    return next((f"{kind} {shown[kind]}" for kind in kinds if shown[kind]), "")
 
 
 def proxy_out(story: Story, rule: ServerRule, seat: Seat) -> bytes:

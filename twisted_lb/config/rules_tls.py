@@ -60,6 +60,18 @@ def data_is_protected_with_control(meaning: Meaning) -> Iterator[Complaint]:
             yield Complaint((*path, "ftp", "tls"), message, ((*path, "tls"), (*path, "protocol")))
 
 
+def hints_by_certificate_know_one(meaning: Meaning) -> Iterator[Complaint]:
+    """A server is chosen before the client says AUTH: only implicit TLS shows a certificate."""
+    for path, frontend in meaning.frontends:
+        known = frontend.tls.mode == "terminate" and frontend.tls.clients != "off"
+        if "certificate" in frontend.ftp.sticky and not known:
+            message = (
+                '"certificate" needs clients that show one before a server is chosen: '
+                '`tls.mode = "terminate"` with `tls.clients`'
+            )
+            yield Complaint((*path, "ftp", "sticky"), message, ((*path, "tls"),))
+
+
 def servers_are_shown_whole_identities(meaning: Meaning) -> Iterator[Complaint]:
     """A private key is of use only with its certificate."""
     for index, backend in enumerate(meaning.document.backends):
@@ -87,6 +99,7 @@ RULES: Final[tuple[Rule, ...]] = (
     tls_is_readable,
     ended_tls_has_its_files,
     data_is_protected_with_control,
+    hints_by_certificate_know_one,
     servers_are_shown_whole_identities,
     only_ftp_asks_servers_for_tls,
 )

@@ -305,7 +305,7 @@ class FtpRules:
     features: Features = Features()
     failed_logins: LoginRules = LoginRules()
     tls: FtpTls = FtpTls()
-    sticky: tuple[Literal["source"], ...] = ()
+    sticky: tuple[Literal["certificate", "source"], ...] = ()
     """A hint for the first pick of a later session; never membership."""
     sticky_for: float = 3600.0
     allowed_peers: tuple[Network, ...] = ()

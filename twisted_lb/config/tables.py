@@ -183,7 +183,7 @@ KINDS: Final[Kinds] = {
     (s.FrontendTls, "ciphers"): _CIPHERS,
     (s.ShownCertificate, "file"): v.FILE,
     (s.ShownCertificate, "key"): v.FILE,
-    (s.FtpRules, "sticky"): v.several(v.choice("source", later=_NO_USER)),
+    (s.FtpRules, "sticky"): v.several(v.choice("certificate", "source", later=_NO_USER)),
     (s.FtpRules, "passive_ports"): at.port_range(1024),
     (s.FtpRules, "server_ports"): v.either(at.port_range(1024), v.word("any")),
     (s.FtpRules, "advertise"): at.ADVERTISE,
