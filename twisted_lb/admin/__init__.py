@@ -1,0 +1,1 @@
+"""What operators see of a running balancer, and may tell it."""
