@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from prometheus_client import Metric
 
+from tests.configs import BACKEND, FRONTEND
 from tests.promlint import families, labels
-from tests.test_metrics import FACTS, Told
+from tests.running import Running
+from tests.test_metrics import FACTS
 
 DOCS = Path(__file__).parent.parent / "docs"
 TEXT = (DOCS / "metrics.md").read_text()
@@ -19,7 +21,17 @@ ROWS = {
         r"^\| `(twisted_lb_\w+)` \| (\w+) \| (.*?) ?\| (.*) \|$", TEXT, re.M
     )
 }
-EXISTING = families(Told(*FACTS).metrics.text())
+
+
+def scrape() -> dict[str, Metric]:
+    """Of a balancer to which everything has happened that is told of."""
+    running = Running(*FACTS, maxconn=9)
+    for _ in range(4):
+        running.comes(3000)
+    return families(running.metrics.text())
+
+
+EXISTING = scrape()
 
 
 @pytest.mark.parametrize(("name", "family"), EXISTING.items(), ids=list(EXISTING))
@@ -34,7 +46,11 @@ def test_no_other_metric_is_told_of() -> None:
     assert list(ROWS) == list(dict.fromkeys(ROWS)) and set(ROWS) == set(EXISTING)
 
 
-def test_what_the_page_shows_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_page_shows_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lb.toml").write_text(FRONTEND + BACKEND)
+    monkeypatch.chdir(tmp_path)
     [shown] = re.findall(r"^```python\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
     exec(shown, {})
     assert "twisted_lb_build_info" in capsys.readouterr().out

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
-from twisted.internet.task import Clock
 
 from tests.promlint import families, lint
+from tests.running import STARTED, Told
 from twisted_lb.admin.lag import INTERVAL
-from twisted_lb.admin.metrics import Metrics
 from twisted_lb.facts import (
     Announced,
     AttackSeen,
@@ -23,10 +22,8 @@ from twisted_lb.facts import (
     SessionEnded,
     TransferEnded,
 )
-from twisted_lb.observe import fanout
 from twisted_lb.terms import Address
 
-STARTED = 1_800_000_000.0
 PEER = Address("203.0.113.77", 50_123)
 PACKAGE = Path(__file__).parent.parent / "twisted_lb"
 
@@ -58,25 +55,6 @@ FACTS: tuple[Fact, ...] = (
     CertificateExpiring("pool/a", 3.0),
     Announced("started"),
 )
-
-
-class Told:
-    """Metrics that have heard these facts, and what they say by then."""
-
-    def __init__(self, *facts: Fact) -> None:
-        self.clock = Clock()
-        self.metrics = Metrics(self.clock, STARTED)
-        note = fanout(self.metrics)
-        for fact in facts:
-            note(fact)
-
-    def value(self, name: str, **labels: str) -> float | None:
-        """Of one series, as a scraper reads it; None: there is none."""
-        for family in families(self.metrics.text()).values():
-            for sample in family.samples:
-                if sample.name == f"twisted_lb_{name}" and sample.labels == labels:
-                    return sample.value
-        return None
 
 
 # -- facts -----------------------------------------------------------------------------------------
@@ -147,23 +125,23 @@ def test_a_loop_that_is_held_up_is_seen_once_with_how_late_it_was() -> None:
     told = Told()
     told.metrics.lag.startService()
     for _ in range(4):
-        told.clock.advance(INTERVAL)
+        told.world.advance(INTERVAL)
     assert told.value("event_loop_lag_seconds_count") == 4
     assert told.value("event_loop_lag_seconds_sum") == 0
-    told.clock.advance(INTERVAL + 1.7)  # one look, 1.7 s late; three were missed
+    told.world.advance(INTERVAL + 1.7)  # one look, 1.7 s late; three were missed
     assert told.value("event_loop_lag_seconds_count") == 5
     assert told.value("event_loop_lag_seconds_sum") == pytest.approx(1.7)
-    told.clock.advance(INTERVAL - 1.7 % INTERVAL)
+    told.world.advance(INTERVAL - 1.7 % INTERVAL)
     assert told.value("event_loop_lag_seconds_count") == 6
     assert told.value("event_loop_lag_seconds_sum") == pytest.approx(1.7)
     told.metrics.lag.stopService()
-    assert not told.clock.getDelayedCalls()
+    assert not told.world.getDelayedCalls()
 
 
 def test_lag_that_was_stopped_before_it_began_is_stopped() -> None:
     told = Told()
     told.metrics.lag.stopService()
-    assert not told.clock.getDelayedCalls()
+    assert not told.world.getDelayedCalls()
 
 
 # -- the text --------------------------------------------------------------------------------------

@@ -175,9 +175,11 @@ class Reach:
         finally:
             seat.attempting(None)
         accepted(server)
-        if seat.channel.place is Place.DIALLING:  # before the others hear that they may come
-            seat.session.address = end.peer.host
+        session, first = seat.session, not seat.session.address
+        if first and seat.channel.place is Place.DIALLING:  # before the others hear of the pin
+            session.address = end.peer.host
         if self._claims.connected(seat):
+            self._claims.joins(seat, end.peer.host, server)
             return end
         end.abort()
         return None

@@ -6,16 +6,23 @@ by one until it is joined, and is interrupted afterwards only to stop.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from .config.settings import Group
 from .ends import End
-from .facts import Note, SessionEnded
-from .session import Channel, Drop, Gone, Order, Orders, Session, Sessions, Stop
+from .errors import Ended
+from .facts import Announced, Note, SessionEnded
+from .session import Channel, Drop, Gone, Order, Orders, Session, Sessions, State, Stop
 from .terms import Ending, Key, Role, Server
+from .wire.address import ip
+
+REFUSALS: Final = frozenset({"unkeyed", "ambiguous", "key-full", "table-full"})
+"""Why there is no seat; any other word is how a session ends that is closing."""
 
 
 class Seat:
@@ -82,6 +89,11 @@ class Claims:
 
     def __init__(self, sessions: Sessions, clock: IReactorTime, note: Note) -> None:
         self.sessions = sessions
+        self.asked: Counter[tuple[str, Role, str]] = Counter()
+        """Seats that were asked for, ever, by group, role and what came of it: `new`, `joined` or
+        `returned` (of a session that lingered), `announced`, or why there was none."""
+        self.astray = 0
+        """Channels that were joined to another server than their session's, ever."""
         self._clock = clock
         self._note = note
         self._seats: dict[Channel, Seat] = {}
@@ -92,11 +104,21 @@ class Claims:
 
         Awaitable, because the table may be another process's one day.
         """
-        return self._sit(*self.sessions.open(group, key, role, self._clock.seconds()))
+        try:
+            channel, orders = self.sessions.open(group, key, role, self._clock.seconds())
+        except Ended as why:
+            self._turned_away(group, role, why)
+            raise
+        return self._sit(channel, orders, _found(channel))
 
     def join(self, session: Session, role: Role) -> Seat:
         """A seat for a channel that the session itself announced. Raises Ended."""
-        return self._sit(*self.sessions.join(session, role, self._clock.seconds()))
+        try:
+            channel, orders = self.sessions.join(session, role, self._clock.seconds())
+        except Ended as why:
+            self._turned_away(session.group, role, why)
+            raise
+        return self._sit(channel, orders, "announced")
 
     def learn(self, session: Session, key: Key) -> None:
         """The session's server gave this key: it names the session from now on."""
@@ -111,6 +133,19 @@ class Claims:
         orders = self.sessions.connected(seat.channel, self._clock.seconds())
         self._obey(orders or [])
         return orders is not None
+
+    def joins(self, seat: Seat, host: str, server: Server | None = None) -> None:
+        """The seat's channel is joined to this host, which `server` was asked at, if it was asked.
+
+        Both must be its session's: here is looked, not trusted, and what is astray is counted.
+        """
+        session = seat.session
+        right = server is None or server is session.server
+        if right and (not session.address or _same(host, session.address)):
+            return
+        self.astray += 1
+        told = f"session {session.id} is on {session.server}, its {seat.channel.role} at {host}"
+        self._note(Announced("astray", told))
 
     def refused(self, seat: Seat) -> None:
         """The server did not answer."""
@@ -151,7 +186,12 @@ class Claims:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
-    def _sit(self, channel: Channel, orders: Orders) -> Seat:
+    def _turned_away(self, group: Group, role: Role, why: Ended) -> None:
+        reason = why.word if why.word in REFUSALS else "closing"
+        self.asked[group.name, role, reason] += 1
+
+    def _sit(self, channel: Channel, orders: Orders, found: str) -> Seat:
+        self.asked[channel.session.group.name, channel.role, found] += 1
         seat = self._seats[channel] = Seat(channel)
         self._obey(orders)
         return seat
@@ -194,3 +234,17 @@ class Claims:
 
     def _tick(self) -> None:
         self._obey(self.sessions.tick(self._clock.seconds()))
+
+
+def _found(channel: Channel) -> str:
+    """What its key led to."""
+    session = channel.session
+    if channel.number == 1:
+        return "new"
+    alone = len(session.channels) == 1
+    return "returned" if alone and session.state is State.RETURNING else "joined"
+
+
+def _same(host: str, other: str) -> bool:
+    """Whether both are one address, however it is written."""
+    return host == other or ip(host) == ip(other)

@@ -16,6 +16,10 @@ class Hints:
     """Text that stands for a client → the server of its last session, for a while."""
 
     def __init__(self, lifetime: float, capacity: int = CAPACITY) -> None:
+        self.followed = 0
+        """Sessions that went to the server of their client's last one, ever."""
+        self.passed_by = 0
+        """Those that went to another one, because that one could not take them."""
         self._lifetime = lifetime
         self._capacity = capacity
         self._last: dict[str, tuple[Server, float]] = {}
@@ -30,6 +34,10 @@ class Hints:
 
     def remember(self, client: str, server: Server, now: float) -> None:
         """The client's session is on this server."""
+        last = self.find(client, now)
+        if last is not None:
+            self.followed += last is server
+            self.passed_by += last is not server
         self._last.pop(client, None)
         while len(self._last) >= self._capacity:
             del self._last[next(iter(self._last))]

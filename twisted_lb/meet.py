@@ -287,6 +287,8 @@ class Meeting:
     def _join(self) -> None:
         circle, client, server = self._circle, self._legs[Side.CLIENT], self._legs[Side.SERVER]
         client.on_lost = server.on_lost = None
+        assert self._seat is not None, "a server leg has a seat"
+        circle.claims.joins(self._seat, server.peer.host)
         self._joined = Joined(client, server, circle.reactor, self._ended, eof_waits=True)
         circle.idle.watch(circle.session, self._joined, circle.stall)
         self._joined.start()

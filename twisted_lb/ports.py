@@ -68,6 +68,11 @@ class PortRange:
         """How many other ports are drawn before one comes again."""
         self.used = 0
 
+    @property
+    def available(self) -> int | None:
+        """How many more may be drawn; None: as many as the system has."""
+        return None if self._any else len(self._free) + len(self._rest)
+
     def draw(self) -> int:
         """A port to try; 0 lets the system choose. Raises Ended("full")."""
         self.used += 1

@@ -68,6 +68,8 @@ class Balancer(MultiService):
         """Every client connection that is not gone yet."""
         self.listening: list[tuple[str, IListeningPort]] = []
         """Frontend and port of every open listener."""
+        self.parts: dict[str, Parts] = {}
+        """What the connections of each frontend that listens go through."""
         self._reactor = reactor
         self._plugins = plugins
         self._note = note
@@ -242,7 +244,7 @@ class Balancer(MultiService):
 
     def _entrance(self, frontend: Frontend) -> Entrance:
         door = Door(frontend, choose, descriptors())
-        parts = self._parts(frontend, door)
+        parts = self.parts[frontend.name] = self._parts(frontend, door)
 
         def enter(end: End) -> None:
             self._count += 1

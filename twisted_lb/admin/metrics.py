@@ -21,8 +21,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..facts import AttackSeen, ConnectionEnded, Fact, ServerChanged, SessionEnded, TransferEnded
 from ..protocols.ftp.verbs import UPLOADS
+from ..service import Balancer
 from ..terms import ENDINGS
 from .lag import Lag
+from .standing import Standing
 
 LAGS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: from nothing to what a client takes for a hang."""
@@ -59,6 +61,7 @@ class Metrics:
             registry=self.registry,
         )
         self.lag = Lag(clock, lag.observe)
+        self._clock = clock
         _build(self.registry)
 
     def __call__(self, fact: Fact) -> None:
@@ -66,6 +69,11 @@ class Metrics:
         count = self._counts.get(type(fact))
         if count is not None:
             count(fact)
+
+    def watch(self, balancer: Balancer) -> None:
+        """Tell of this balancer, too: how it stands at each scrape, and the lag while it runs."""
+        self.registry.register(Standing(balancer, self._clock))
+        self.lag.setServiceParent(balancer)
 
     def reloaded(self, ok: bool, when: float) -> None:
         """The configuration was read anew, and is in force or was refused; seconds since 1970."""
