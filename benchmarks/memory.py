@@ -22,16 +22,15 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from balancer import SERVER, connect, free_port, running
+
 COUNTS = (1_000, 5_000)
-SERVER = "127.0.0.2"
 GREETING = b"220 ready\r\n"
 CONFIG = """
 [[frontend]]
@@ -55,13 +54,6 @@ access = "off"
 """
 
 
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
-
-
 def resident(pid: int) -> int:
     """Bytes of memory that the process holds."""
     pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
@@ -72,26 +64,8 @@ def resident(pid: int) -> int:
 def balancer(protocol: str, server: int) -> Iterator[tuple[int, int]]:
     """A balancer before our servers: its process id, and the port it listens on."""
     port = free_port()
-    with tempfile.TemporaryDirectory() as home:
-        config = Path(home) / "lb.toml"
-        config.write_text(CONFIG.format(port=port, protocol=protocol, server=server, host=SERVER))
-        argv = [sys.executable, "-m", "twisted", "lb-proxy", "--config", str(config)]
-        process = subprocess.Popen(argv, cwd=home, stdout=subprocess.DEVNULL)
-        try:
-            yield process.pid, port
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def connect(port: int) -> socket.socket:
-    """A client of the balancer; the first one waits until it listens."""
-    for _ in range(200):
-        try:
-            return socket.create_connection(("127.0.0.1", port))
-        except ConnectionRefusedError:
-            time.sleep(0.05)
-    raise SystemExit("the balancer does not listen")
+    with running(CONFIG.format(port=port, protocol=protocol, server=server, host=SERVER)) as pid:
+        yield pid, port
 
 
 def session(protocol: str, port: int, listening: socket.socket) -> tuple[socket.socket, ...]:
