@@ -26,7 +26,7 @@ from twisted_lb.config.settings import (
 from twisted_lb.contexts import ServerTls
 from twisted_lb.ends import End, Tuning
 from twisted_lb.errors import Ended
-from twisted_lb.facts import Fact, ServerChanged
+from twisted_lb.facts import Fact, Secured, ServerChanged
 from twisted_lb.hints import Hints
 from twisted_lb.protocols.ftp.greeting import Greeting
 from twisted_lb.session import Sessions
@@ -594,6 +594,7 @@ def test_a_server_is_known_before_it_hears_a_byte_of_ours() -> None:
     assert (peer.clear, peer.heard) == (b"PROXY\r\n", b"replayed")
     assert caller.result == [wire.end]
     assert wire.end.tls is not None and wire.end.tls.version == "TLSv1.3"
+    assert pool.facts == [Secured("server", "TLSv1.3", False)]
     assert not pool.world.getDelayedCalls()
 
 

@@ -30,7 +30,7 @@ from twisted_lb.config.settings import (
 from twisted_lb.connection import FAREWELL_TIMEOUT, Parts, Story, carry, hinted
 from twisted_lb.contexts import ClientTls
 from twisted_lb.ends import End
-from twisted_lb.facts import AttackSeen, ConnectionEnded, Fact, SessionEnded
+from twisted_lb.facts import AttackSeen, ConnectionEnded, Fact, Secured, SessionEnded
 from twisted_lb.hints import Hints
 from twisted_lb.opening import Answer, Dialogue, dialogue
 from twisted_lb.protocols.ftp.greeting import Greeting
@@ -464,6 +464,7 @@ def test_the_client_is_shown_the_certificate_that_it_asks_for_and_what_it_says_i
     client = path.comes()
     peer = TlsPeer(client, path.world).dials(TRUST, "other.example").says(b"inside")
     assert [facts.version for facts in peer.facts if isinstance(facts, TlsFacts)] == ["TLSv1.3"]
+    assert path.facts == [Secured("client", "TLSv1.3", False)]
     server = path.dialled.answers()
     assert path.spoken.joined == [(client.end, server.end)]
     assert client.end.held == b"inside"

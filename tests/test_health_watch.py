@@ -11,7 +11,14 @@ from twisted.internet.task import Clock
 
 from twisted_lb.config.settings import Backend, BackendTls, Check, ServerRule
 from twisted_lb.contexts import server_tls
-from twisted_lb.facts import Announced, CertificateExpiring, Fact, ServerChanged
+from twisted_lb.facts import (
+    MEASURED,
+    Announced,
+    CertificateExpiring,
+    Checked,
+    Fact,
+    ServerChanged,
+)
 from twisted_lb.health.agent import parse
 from twisted_lb.health.target import Outcome, Target
 from twisted_lb.health.watch import DAY, Subject, Watch, subjects
@@ -31,6 +38,7 @@ class Site:
         self.clock = Clock()
         self.wall = 1_000_000.0
         self.facts: list[Fact] = []
+        self.measured: list[Fact] = []
         self.changes: list[tuple[str, str, str]] = []
         self.asked: list[tuple[str, float]] = []
         self.open: dict[str, Deferred[Outcome]] = {}
@@ -38,7 +46,9 @@ class Site:
             self.clock,
             self._probe,
             wall=lambda: self.wall,
-            note=self.facts.append,
+            note=lambda fact: (self.measured if isinstance(fact, MEASURED) else self.facts).append(
+                fact
+            ),
             on_change=lambda server, state, why: self.changes.append((server.name, state, why)),
         )
         self.servers = servers
@@ -216,6 +226,25 @@ class TestExpiry:
         site = Site(server())
         site.verdicts(self.ends_in(site, 1), self.ends_in(site, 90), self.ends_in(site, 2))
         assert site.facts == [CertificateExpiring("pool/a", days) for days in (1.0, 2.0)]
+
+
+class TestMeasured:
+    def test_each_answer_is_told_with_the_time_it_took(self) -> None:
+        site = Site(server())
+        site.clock.advance(0.5)
+        site.verdicts(GOOD)
+        site.verdicts(BAD)
+        assert site.measured == [Checked("pool/a", True, 0.5), Checked("pool/a", False, 0.0)]
+
+    def test_so_is_when_the_certificate_ends(self) -> None:
+        site = Site(server())
+        site.verdicts(Outcome(True, "handshake done", expires=site.wall + DAY))
+        assert site.measured == [Checked("pool/a", True, 0.0, site.wall + DAY)]
+
+    def test_a_check_that_asked_nobody_has_no_answer(self) -> None:
+        site = Site(server())
+        site.verdicts(Outcome(None, "connect: Too many open files"))
+        assert site.measured == []
 
 
 class TestSubjects:

@@ -16,8 +16,10 @@ from twisted_lb.facts import (
     Announced,
     AttackSeen,
     CertificateExpiring,
+    Checked,
     ConnectionEnded,
     Fact,
+    Secured,
     ServerChanged,
     SessionEnded,
     TransferEnded,
@@ -53,6 +55,12 @@ FACTS: tuple[Fact, ...] = (
     AttackSeen("bounce", "ftp", PEER, "u-77"),
     AttackSeen("bounce", "ftp", PEER, "u-77"),
     CertificateExpiring("pool/a", 3.0),
+    Checked("pool/a", True, 0.3, STARTED + 86_400),
+    Checked("pool/a", False, 2.0),
+    Checked("pool/gone", True, 0.1, STARTED),
+    Secured("client", "TLSv1.3", False),
+    Secured("client", "TLSv1.3", True),
+    Secured("server", "TLSv1.2", False),
     Announced("started"),
 )
 
@@ -91,6 +99,24 @@ def test_changes_of_servers_and_attacks_are_counted() -> None:
     assert told.value("server_changes_total", backend="pool", server="a", state="down") == 2
     assert told.value("server_changes_total", backend="pool", server="a", state="up") == 1
     assert told.value("attacks_total", frontend="ftp", kind="bounce") == 2
+
+
+def test_checks_are_counted_by_server_and_answer_and_timed_by_backend() -> None:
+    told = Told(*FACTS)
+    assert told.value("checks_total", backend="pool", server="a", result="good") == 1
+    assert told.value("checks_total", backend="pool", server="a", result="bad") == 1
+    assert told.value("check_duration_seconds_count", backend="pool") == 3
+    assert told.value("check_duration_seconds_sum", backend="pool") == pytest.approx(2.4)
+    assert told.value("check_duration_seconds_bucket", backend="pool", le="0.25") == 1
+
+
+def test_handshakes_are_counted_by_side_version_and_whether_they_resume() -> None:
+    told = Told(*FACTS)
+    client = {"side": "client", "version": "TLSv1.3"}
+    assert told.value("tls_handshakes_total", **client, resumed="no") == 1
+    assert told.value("tls_handshakes_total", **client, resumed="yes") == 1
+    server = {"side": "server", "version": "TLSv1.2"}
+    assert told.value("tls_handshakes_total", **server, resumed="no") == 1
 
 
 def test_an_ending_that_is_none_of_ours_makes_no_series_of_its_own() -> None:
@@ -208,4 +234,4 @@ def test_without_prometheus_client_only_the_metrics_are_missing() -> None:
 def test_nothing_else_needs_prometheus_client() -> None:
     using = {p.name for p in PACKAGE.rglob("*.py") if "import prometheus_client" in p.read_text()}
     using |= {p.name for p in PACKAGE.rglob("*.py") if "from prometheus_client" in p.read_text()}
-    assert using <= {"metrics.py", "standing.py"}
+    assert using <= {"events.py", "metrics.py", "standing.py"}

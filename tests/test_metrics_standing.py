@@ -11,7 +11,7 @@ from tests.promlint import lint
 from tests.running import PEER, Running
 from tests.test_backend import Pooled
 from tests.test_meet import Data
-from twisted_lb.facts import Announced
+from twisted_lb.facts import Announced, Checked
 from twisted_lb.protocols.actions import Side
 from twisted_lb.terms import Address
 
@@ -241,6 +241,16 @@ def test_the_weight_is_what_slow_start_makes_of_it() -> None:
     running.balancer.server("pool", "a").up_since = running.world.seconds()
     running.world.advance(30)
     assert running.value("server_weight", backend="pool", server="a") == 50
+
+
+def test_when_a_servers_certificate_ends_is_told_while_there_is_such_a_server() -> None:
+    running = Running(
+        Checked("pool/a", True, 0.1, 1_900_000_000.0), Checked("pool/x", True, 0.1, 1)
+    )
+    name = "server_certificate_expiry_timestamp_seconds"
+    assert running.value(name, backend="pool", server="a") == 1_900_000_000
+    assert running.value(name, backend="pool", server="b") is None
+    assert running.value(name, backend="pool", server="x") is None
 
 
 # -- all of it -------------------------------------------------------------------------------------

@@ -24,8 +24,10 @@ from twisted_lb.facts import (
     Announced,
     AttackSeen,
     CertificateExpiring,
+    Checked,
     ConnectionEnded,
     Fact,
+    Secured,
     ServerChanged,
     SessionEnded,
     TransferEnded,
@@ -140,10 +142,12 @@ class TestLine:
 
 
 class TestJsonLines:
-    def test_each_fact_is_one_line(self) -> None:
+    def test_each_fact_is_one_line_but_for_those_who_measure(self) -> None:
         written: list[str] = []
         note = JsonLines(written.append, lambda: WALL)
         note(transfer())
+        note(Checked("pool/a", True, 0.1))
+        note(Secured("client", "TLSv1.3", False))
         note(Announced("started"))
         assert [json.loads(each)["fact"] for each in written] == ["transfer-ended", "announced"]
 
@@ -333,6 +337,8 @@ class TestCounters:
             ServerChanged("pool/a", "up", "connected"),
             ServerChanged("pool/a", "down", "connect: refused"),
             CertificateExpiring("pool/a", 3.0),
+            Checked("pool/a", True, 0.1),
+            Secured("client", "TLSv1.3", False),
             Announced("started"),
         ):
             counters(fact)

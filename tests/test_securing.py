@@ -13,6 +13,7 @@ from tests.tlspeers import TlsPeer
 from twisted_lb.config.settings import Frontend, FrontendTls, FtpRules, FtpTls
 from twisted_lb.contexts import ClientTls
 from twisted_lb.errors import Ended
+from twisted_lb.facts import Fact, Secured
 from twisted_lb.protocols.actions import Side
 from twisted_lb.securing import Securing, Speaks, TowardServer
 from twisted_lb.terms import Address, TlsFacts
@@ -38,6 +39,7 @@ class Session:
         self.world = World()
         self.control = {Side.CLIENT: Wire(), Side.SERVER: Wire()}
         self.strangers: list[Address] = []
+        self.told: list[Fact] = []
         shown = ClientTls(
             (ServerContext(FRONT), ServerContext(OTHER)),
             (FRONT.names, OTHER.names),
@@ -62,6 +64,7 @@ class Session:
                 tolerant=False,
             ),
             self.strangers.append,
+            self.told.append,
         )
 
     def secures(self, side: Side, wire: Wire, data: bool) -> list[object]:
@@ -107,6 +110,7 @@ def test_a_client_is_shown_the_certificate_of_the_name_it_asks_for(name: str) ->
     facts, came, _ = session.client(session.control[Side.CLIENT], False, name)
     assert isinstance(facts, TlsFacts)
     assert came == [None]
+    assert session.told == [Secured("client", "TLSv1.3", False)]
 
 
 def test_a_client_that_asks_for_nobody_of_ours_is_refused_where_we_are_strict() -> None:
@@ -115,6 +119,7 @@ def test_a_client_that_asks_for_nobody_of_ours_is_refused_where_we_are_strict() 
     came = session.secures(Side.CLIENT, wire, False)
     TlsPeer(wire, session.world).shakes(ClientHandshake(TRUST, "third.example"))  # type: ignore[arg-type]
     assert word(came) == "tls-failed"
+    assert session.told == []
 
 
 def test_what_is_no_hello_is_refused() -> None:

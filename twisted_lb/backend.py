@@ -20,7 +20,7 @@ from .contexts import ServerTls
 from .dial import Refused, dial
 from .ends import DEFAULT_TUNING, End, Tuning
 from .errors import Ended
-from .facts import Note, ServerChanged
+from .facts import Note, Secured, ServerChanged
 from .hints import Hints
 from .reactors import Reactor
 from .secure import dial_tls
@@ -234,9 +234,10 @@ class Reach:
         left = max(0.0, until - self._reactor.seconds())
         try:
             handshake = ClientHandshake(tls.context, tls.settings.name_of(rule))
-            await dial_tls(end, handshake, left, self._reactor)
+            facts = await dial_tls(end, handshake, left, self._reactor)
         except Ended as why:
             raise Refused(str(why)) from None
+        self._note(Secured("server", facts.version, facts.resumed))
 
     async def _heard(self, end: End, judge: Judge, seconds: float) -> None:
         """Let the judge read what the server says first. Raises Refused."""

@@ -21,7 +21,7 @@ from .config.settings import Frontend, Group, ServerRule
 from .contexts import ClientTls
 from .ends import End, Tuning
 from .errors import Ended
-from .facts import AttackSeen, ConnectionEnded, Note
+from .facts import AttackSeen, ConnectionEnded, Note, Secured
 from .hints import Hints
 from .opening import Answer, Dialogue, Refuse, Shown, StartTls, network
 from .reactors import Reactor
@@ -266,7 +266,9 @@ async def end_tls(client: End, certificate: int, parts: Parts) -> TlsFacts:
     """TLS with the client ends here: what it holds from now on was inside. Raises Ended."""
     assert parts.tls is not None, "only a frontend that terminates asks for TLS"
     context = parts.tls.context(certificate)
-    return await serve_tls(client, context, parts.frontend.timeout.opening, parts.reactor)
+    facts = await serve_tls(client, context, parts.frontend.timeout.opening, parts.reactor)
+    parts.note(Secured("client", facts.version, facts.resumed))
+    return facts
 
 
 async def pin(story: Story, route: Route) -> End:

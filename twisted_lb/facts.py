@@ -7,6 +7,7 @@ with `backslashreplace`; the observer escapes the rest.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 
@@ -147,6 +148,27 @@ class TokenAsked:
 
 
 @attrs.frozen
+class Checked:
+    """A check of a server has its answer. For those who measure: no log tells of it."""
+
+    server: str
+    ok: bool
+    seconds: float
+    expires: float | None = None
+    """When the server's certificate ends, in seconds since 1970, where the check has seen that."""
+
+
+@attrs.frozen
+class Secured:
+    """A TLS handshake is done, and who came is taken. For those who measure, too."""
+
+    side: str
+    """Whose connection it is: client, server."""
+    version: str
+    resumed: bool
+
+
+@attrs.frozen
 class Announced:
     """The balancer tells of itself: started, listening, draining, stopped."""
 
@@ -163,8 +185,13 @@ Fact = (
     | AttackSeen
     | ChannelObserved
     | TokenAsked
+    | Checked
+    | Secured
     | Announced
 )
+
+MEASURED: Final = (Checked, Secured)
+"""What happens too often, and tells too little, for a line each."""
 
 Note = Callable[[Fact], None]
 """Where facts are handed to; never raises, never waits."""

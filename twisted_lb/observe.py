@@ -23,11 +23,14 @@ from twisted.logger import Logger
 
 from .config.settings import Log
 from .facts import (
+    MEASURED,
     AttackSeen,
     ChannelObserved,
+    Checked,
     ConnectionEnded,
     Fact,
     Note,
+    Secured,
     ServerChanged,
     SessionEnded,
     TransferEnded,
@@ -76,6 +79,8 @@ class JsonLines:
 
     def __call__(self, fact: Fact) -> None:
         """Write the fact's line, or count it as lost; the log tells of the first of a row."""
+        if isinstance(fact, MEASURED):
+            return
         try:
             self._write(line(fact, self._wall()))
         except (OSError, ValueError) as why:
@@ -235,8 +240,8 @@ class Counters:
                 self._counts["bytes", "transferred"] += fact.bytes
             case AttackSeen():
                 self._counts["attacks", fact.kind] += 1
-            case ChannelObserved():
-                pass  # its connection is counted
+            case ChannelObserved() | Checked() | Secured():
+                pass  # its connection is counted; and what is measured is not
             case ServerChanged():
                 self._counts["servers", fact.server, fact.state] += 1
             case _:

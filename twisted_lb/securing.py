@@ -24,6 +24,7 @@ from .config.settings import Frontend
 from .contexts import ClientTls
 from .ends import End
 from .errors import Ended, WireError
+from .facts import Note, Secured
 from .opening import certificate_for
 from .protocols.actions import Side
 from .reactors import Reactor
@@ -85,6 +86,7 @@ class Securing:
     server: TowardServer
     on_stranger: Callable[[Address], None]
     """Told of a data connection that is not the client's."""
+    note: Note = lambda fact: None
 
     async def __call__(self, side: Side, end: End, data: bool) -> None:
         """Secure this End. Raises Ended."""
@@ -94,6 +96,8 @@ class Securing:
             await self._serve_data(end)
         else:
             await self._serve_control(end)
+        assert end.tls is not None, "a handshake that is done has shown something"
+        self.note(Secured(side.value, end.tls.version, end.tls.resumed))
 
     @property
     def _seconds(self) -> float:

@@ -219,7 +219,9 @@ def securing(
         parts.reactor, control[Side.SERVER], server, parts.frontend.timeout.opening, tolerant
     )
     client = control[Side.CLIENT]
-    return Securing(parts.reactor, parts.frontend, client, parts.tls, toward, on_stranger)
+    return Securing(
+        parts.reactor, parts.frontend, client, parts.tls, toward, on_stranger, parts.note
+    )
 
 
 def backend_of(story: Story) -> LiveBackend:

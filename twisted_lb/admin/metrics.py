@@ -9,27 +9,23 @@ the extra `prometheus`.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import Metric
 from twisted.internet.interfaces import IReactorTime
 
-from ..facts import AttackSeen, ConnectionEnded, Fact, ServerChanged, SessionEnded, TransferEnded
-from ..protocols.ftp.verbs import UPLOADS
+from ..facts import Fact
 from ..service import Balancer
-from ..terms import ENDINGS
+from .events import Events
 from .lag import Lag
 from .standing import Standing
 
 LAGS: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: from nothing to what a client takes for a hang."""
-
-UP: Final = frozenset(verb.decode() for verb in UPLOADS)
 
 
 class Metrics:
@@ -44,16 +40,9 @@ class Metrics:
     def __init__(
         self, clock: IReactorTime, started: float, registry: CollectorRegistry | None = None
     ) -> None:
-        self.registry = registry or CollectorRegistry()
-        self._events = _Events(self.registry)
+        self.registry = CollectorRegistry() if registry is None else registry
+        self._events = Events(self.registry)
         self._configuration = _Configuration(self.registry, started)
-        self._counts: dict[type, Callable[[Any], None]] = {
-            ConnectionEnded: self._events.connection,
-            SessionEnded: self._events.session,
-            TransferEnded: self._events.transfer,
-            ServerChanged: self._events.server,
-            AttackSeen: self._events.attack,
-        }
         lag = Histogram(
             "twisted_lb_event_loop_lag_seconds",
             "How much later than asked for the event loop called back, twice a second.",
@@ -66,13 +55,11 @@ class Metrics:
 
     def __call__(self, fact: Fact) -> None:
         """Count it; facts that are not about counts are passed by."""
-        count = self._counts.get(type(fact))
-        if count is not None:
-            count(fact)
+        self._events(fact)
 
     def watch(self, balancer: Balancer) -> None:
         """Tell of this balancer, too: how it stands at each scrape, and the lag while it runs."""
-        self.registry.register(Standing(balancer, self._clock))
+        self.registry.register(Standing(balancer, self._clock, self._events.expiries))
         self.lag.setServiceParent(balancer)
 
     def reloaded(self, ok: bool, when: float) -> None:
@@ -82,69 +69,6 @@ class Metrics:
     def text(self) -> bytes:
         """What a scrape is answered, of `content_type`."""
         return generate_latest(_Exposed(self.registry))
-
-
-class _Events:
-    """Counts of what happened, each kind of fact by its own method."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        def counted(name: str, meaning: str, *labels: str) -> Callable[..., Counter]:
-            """Labels' values → the counter of these, which is kept."""
-            return cache(Counter(f"twisted_lb_{name}", meaning, labels, registry=registry).labels)
-
-        self._connections = counted(
-            "connections_ended_total",
-            "Client connections that are over, those that were turned away among them.",
-            "frontend",
-            "ending",
-        )
-        self._bytes = counted(
-            "relayed_bytes_total",
-            "Bytes relayed for connections that are over; of FTP, what the control channel said.",
-            "frontend",
-            "direction",
-        )
-        self._sessions = counted(
-            "sessions_ended_total", "Sessions that are over.", "group", "ending"
-        )
-        self._transfers = counted(
-            "ftp_transfers_total", "FTP commands that moved data, or were to.", "ending"
-        )
-        self._transferred = counted(
-            "ftp_transferred_bytes_total", "Bytes of FTP transfers that are over.", "direction"
-        )
-        self._servers = counted(
-            "server_changes_total",
-            "Changes of how a server stands: up, down, ejected, drain, ready, weight …",
-            "backend",
-            "server",
-            "state",
-        )
-        self._attacks = counted(
-            "attacks_total", "What only an attacker or a broken peer does.", "frontend", "kind"
-        )
-
-    def connection(self, fact: ConnectionEnded) -> None:
-        self._connections(fact.frontend, word(fact.ending)).inc()
-        if fact.from_client:
-            self._bytes(fact.frontend, "from_client").inc(fact.from_client)
-        if fact.from_server:
-            self._bytes(fact.frontend, "from_server").inc(fact.from_server)
-
-    def session(self, fact: SessionEnded) -> None:
-        self._sessions(fact.group, word(fact.ending)).inc()
-
-    def transfer(self, fact: TransferEnded) -> None:
-        self._transfers(word(fact.ending)).inc()
-        direction = "from_client" if fact.command in UP else "from_server"
-        self._transferred(direction).inc(fact.bytes)
-
-    def server(self, fact: ServerChanged) -> None:
-        backend, _, name = fact.server.partition("/")
-        self._servers(backend, name, fact.state).inc()
-
-    def attack(self, fact: AttackSeen) -> None:
-        self._attacks(fact.frontend, fact.kind).inc()
 
 
 class _Configuration:
@@ -197,11 +121,6 @@ class _Exposed:
         for family in self.registry.collect():
             family.samples = [one for one in family.samples if not one.name.endswith("_created")]
             yield family
-
-
-def word(ending: str) -> str:
-    """An ending as a label: a plugin's protocol might say anything."""
-    return ending if ending in ENDINGS else "other"
 
 
 def _build(registry: CollectorRegistry) -> None:

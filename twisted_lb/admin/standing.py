@@ -7,7 +7,7 @@ every session: figures that many readers would share are counted before they are
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from typing import Final, get_args
 
@@ -30,10 +30,11 @@ REFUSED: Final = REFUSALS | {"closing"}
 
 @attrs.frozen(eq=False)
 class Standing:
-    """Reads one balancer. `clock` is the balancer's."""
+    """Reads one balancer. `clock` is its clock, `expiries` say when certificates end, by server."""
 
     balancer: Balancer
     clock: IReactorTime
+    expiries: Mapping[str, float]
 
     # prometheus_client's Collector
 
@@ -183,6 +184,13 @@ class Standing:
                 ((*_of(s), state), s.admin == state)
                 for s, state in product(servers, get_args(Admin))
             ),
+        )
+        ends = [(_of(s), self.expiries.get(str(s))) for s in servers]
+        yield gauge(
+            "server_certificate_expiry_timestamp_seconds",
+            "When its certificate ends, as its checks in TLS have seen it.",
+            *("backend", "server"),
+            series=((of, when) for of, when in ends if when is not None),
         )
 
     def _limits(self) -> Iterator[Metric]:

@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from ..balance import Choose
 from ..config.settings import Backend, BackendTls, ServerRule
 from ..contexts import ServerTls, server_tls
-from ..facts import Announced, CertificateExpiring, Note, ServerChanged
+from ..facts import Announced, CertificateExpiring, Checked, Note, ServerChanged
 from ..terms import Server
 from .agent import Agent, Words
 from .names import addresses_of
@@ -139,20 +139,21 @@ class Watch(Rounds):
         server = chart.subject.server
         if chart.left_alone:
             return chart.judge.check.interval
-        hosts = addresses_of(server)
+        hosts, began = addresses_of(server), self._clock.seconds()
         if hosts:
             outcome = await self._probe(chart.subject.target, hosts)
         else:
             outcome = Outcome(False, f"name: {server.host} has no address")
         if not chart.left_alone:
-            self._learn(chart, outcome)
+            self._learn(chart, outcome, self._clock.seconds() - began)
         return chart.judge.interval()
 
-    def _learn(self, chart: _Chart, outcome: Outcome) -> None:
+    def _learn(self, chart: _Chart, outcome: Outcome, seconds: float) -> None:
         if outcome.ok is None:
             of = chart.subject.server
             self.log.warn("{of} was not checked: {why}", of=of, why=outcome.reason)
             return
+        self._note(Checked(str(chart.subject.server), outcome.ok, seconds, outcome.expires))
         if outcome.words is not None:
             self._heed(chart, outcome.words)
         if outcome.expires is not None:
