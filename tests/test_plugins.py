@@ -13,7 +13,6 @@ from zope.interface import implementer
 
 from tests.configs import FRONTEND
 from tests.fakes import World
-from twisted_lb import tap
 from twisted_lb.balance import POLICIES, RoundRobin
 from twisted_lb.config.load import load
 from twisted_lb.config.settings import Backend, Frontend, ServerRule
@@ -22,6 +21,8 @@ from twisted_lb.facts import Fact
 from twisted_lb.interfaces import IKeyPlugin, IPolicyPlugin, IProtocolPlugin
 from twisted_lb.opening import KINDS, Shown
 from twisted_lb.plugins import Added, PluginError, added, installed
+from twisted_lb.process import ends_the_process
+from twisted_lb.program import Program
 from twisted_lb.service import Balancer, balancer
 from twisted_lb.spoken import Opaque
 from twisted_lb.terms import Address
@@ -216,12 +217,9 @@ def test_a_policy_that_fails_fails_the_balancer_before_anything_is_open() -> Non
         made(FRONTEND + POOL.format(balance="mine"), Policies("mine", ValueError()))
 
 
-def test_a_protocol_that_fails_leaves_no_other_frontend_open() -> None:
-    world, service = made(SPOKEN + POOL.format(balance="first"), Protocols("mine"))
+def test_a_protocol_that_fails_fails_the_balancer_before_anything_is_open() -> None:
     with pytest.raises(PluginError, match="Protocols"):
-        service.startService()
-    assert world.listeners == [] and service.listening == []
-    assert world.getDelayedCalls() == []
+        made(SPOKEN + POOL.format(balance="first"), Protocols("mine"))
 
 
 def test_a_plugin_is_asked_for_only_what_the_configuration_names() -> None:
@@ -300,8 +298,6 @@ def test_a_protocol_that_fails_ends_the_process_at_the_start(
 ) -> None:
     plugins = added([Protocols("mine", ZeroDivisionError())])
     settings = load(SPOKEN + POOL.format(balance="first"), "lb.toml", plugins=plugins.names)
-    for start in ("privilegedStartService", "startService"):
-        program = tap.Program(settings, World(), lambda fact: None, plugins)  # type: ignore[arg-type]
-        with pytest.raises(SystemExit):
-            getattr(program, start)()
-        assert "Protocols: spoken() failed: ZeroDivisionError()" in capsys.readouterr().err
+    with pytest.raises(SystemExit), ends_the_process(PluginError):
+        Program(settings, World(), lambda fact: None, plugins)  # type: ignore[arg-type]
+    assert "Protocols: spoken() failed: ZeroDivisionError()" in capsys.readouterr().err

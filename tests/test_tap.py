@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import signal
 import socket
@@ -14,7 +15,8 @@ from twisted.python.usage import UsageError
 
 from tests.configs import BACKEND, FRONTEND
 from tests.fakes import World
-from twisted_lb import tap
+from twisted_lb import process, tap
+from twisted_lb import program as module
 from twisted_lb.config.load import load
 from twisted_lb.config.settings import Log
 from twisted_lb.facts import Announced
@@ -22,7 +24,8 @@ from twisted_lb.likeness import Finding
 from twisted_lb.listeners import CannotListen
 from twisted_lb.live import Report
 from twisted_lb.logs import Logs
-from twisted_lb.tap import Options, Program
+from twisted_lb.program import CannotReload, Program
+from twisted_lb.tap import Options
 
 
 @pytest.fixture
@@ -303,16 +306,90 @@ def test_the_first_term_drains_and_the_second_ends_at_once(
     assert ended == [None]
 
 
-def test_a_hangup_changes_nothing_and_says_so(
-    written: Callable[[str], str], world: World, signals: dict[int, Any], descriptors: None
-) -> None:
-    """twistd alone would die of it."""
-    made(written, FRONTEND + BACKEND + QUIET)
+def hung_up(world: World, signals: dict[int, Any]) -> None:
+    """The process gets a SIGHUP, of which twistd alone would die."""
     world.callFromThread = lambda call, *args: call(*args)  # type: ignore[attr-defined]
     world.run()
     world.hasStopped = False
     signals[signal.SIGHUP](signal.SIGHUP, None)
     assert not world.hasStopped
+
+
+def test_a_hangup_puts_the_file_in_force(
+    written: Callable[[str], str],
+    world: World,
+    signals: dict[int, Any],
+    descriptors: None,
+    tmp_path: Path,
+) -> None:
+    """Its log goes where it says now."""
+    log = '[log]\naccess = "{}"\n'
+    program = made(written, FRONTEND + BACKEND + log.format(tmp_path / "one"))
+    written(FRONTEND + BACKEND + log.format(tmp_path / "two") + "[limits]\nsessions = 7\n")
+    hung_up(world, signals)
+    assert program.settings.limits.sessions == program.claims.sessions.capacity == 7
+    program._note(Announced("listening"))
+    assert "listening" not in (tmp_path / "one").read_text()
+    assert "listening" in (tmp_path / "two").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("[limits]\nsessions = 'x'\n", "lb.toml:11: limits.sessions: "),
+        ('[log]\naccess = "/nowhere/log"\n', "lb.toml:11: log.access: "),
+        ("[nonsense", "lb.toml:10: "),
+        (None, "lb.toml: [Errno 2] No such file or directory"),
+        (b"\xff", "is not UTF-8"),
+    ],
+)
+def test_a_hangup_with_a_mistake_changes_nothing_and_says_what_is_wrong_where(
+    written: Callable[[str], str],
+    world: World,
+    signals: dict[int, Any],
+    descriptors: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str | bytes | None,
+    why: str,
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(
+        module.log, "error", lambda text, **fields: told.append(text.format(**fields))
+    )
+    program = made(written, FRONTEND + BACKEND + QUIET)
+    before = program.generation
+    if isinstance(text, str):
+        written(FRONTEND + BACKEND + text)
+    elif text is None:
+        (tmp_path / "lb.toml").unlink()
+    else:
+        (tmp_path / "lb.toml").write_bytes(text)
+    hung_up(world, signals)
+    assert program.generation is before
+    [said] = told
+    assert said.startswith("the configuration was not reloaded, nothing changed: ")
+    assert why in said
+
+
+def test_a_listener_that_cannot_be_had_leaves_the_log_where_it_was(
+    written: Callable[[str], str],
+    world: World,
+    signals: dict[int, Any],
+    descriptors: None,
+    tmp_path: Path,
+) -> None:
+    log = '[log]\naccess = "{}"\n'
+    program = made(written, FRONTEND + BACKEND + log.format(tmp_path / "one"))
+    program.startService()
+    world.taken = {3999}
+    written(FRONTEND.replace(":80", ":3999") + BACKEND + log.format(tmp_path / "two"))
+    with pytest.raises(CannotReload, match="3999: Address already in use"):
+        program.reload_file()
+    program._note(Announced("still here"))
+    assert "still here" in (tmp_path / "one").read_text()
+    told = [json.loads(line) for line in (tmp_path / "one").read_text().splitlines()]
+    assert "reload-failed" in [line.get("what") for line in told]
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2])
@@ -366,7 +443,9 @@ def test_the_counts_are_told_when_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     told: list[str] = []
-    monkeypatch.setattr(tap.log, "info", lambda text, **fields: told.append(text.format(**fields)))
+    monkeypatch.setattr(
+        module.log, "info", lambda text, **fields: told.append(text.format(**fields))
+    )
     program = made(written, FRONTEND + BACKEND + QUIET)
     world.callFromThread = lambda call, *args: call(*args)  # type: ignore[attr-defined]
     world.run()
@@ -425,7 +504,7 @@ def test_a_log_that_cannot_be_opened_ends_the_process_with_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     with pytest.raises(SystemExit):
-        tap.open_logs(Options(), Log("/nowhere/access.log"))
+        process.open_logs(Options(), Log("/nowhere/access.log"))
     assert "/nowhere/access.log: cannot be written: No such file" in capsys.readouterr().err
 
 
@@ -456,9 +535,9 @@ def test_a_start_in_the_background_is_refused_where_lines_would_go_to_standard_o
 def test_in_the_foreground_lines_go_to_standard_output(twistd: dict[str, Any] | None) -> None:
     """Under `twistd -n`, and under `twist`, which knows no background."""
     options = called_by(twistd)
-    assert isinstance(tap.open_logs(options, Log("stdout")), Logs)
+    assert isinstance(process.open_logs(options, Log("stdout")), Logs)
 
 
 def test_in_the_background_lines_go_to_a_file(tmp_path: Path) -> None:
     options = called_by({"nodaemon": 0})
-    assert isinstance(tap.open_logs(options, Log(str(tmp_path / "access"))), Logs)
+    assert isinstance(process.open_logs(options, Log(str(tmp_path / "access"))), Logs)

@@ -49,12 +49,24 @@ class Door:
 
     def __init__(self, frontend: Frontend, choose: Callable[[int], int], highest: int) -> None:
         self.frontend = frontend
+        self.tuning = Tuning(frontend.keepalive, frontend.user_timeout)
         self.connected = 0
         self._highest = highest
-        self._proxied = frontend.proxy.mode == "required"
+        self._choose = choose
         self._admission = Admission(frontend.startups, choose)
-        self._on_their_way: dict[object, Address] = {}
-        """Who was admitted, and is not joined yet."""
+        self._on_their_way: dict[object, tuple[Admission, Address]] = {}
+        """Who was admitted, by what, and is not joined yet."""
+
+    def ruled_by(self, frontend: Frontend) -> None:
+        """From now on these rules count, also for how many are inside already."""
+        if frontend.startups != self.frontend.startups:
+            self._admission = Admission(frontend.startups, self._choose)
+        self.frontend = frontend
+        self.tuning = Tuning(frontend.keepalive, frontend.user_timeout)
+
+    @property
+    def _proxied(self) -> bool:
+        return self.frontend.proxy.mode == "required"
 
     def refuses(self, peer: Address) -> Ending | None:
         """The word to refuse this peer with; None: it may come in."""
@@ -94,14 +106,15 @@ class Door:
 
     def _begin(self, end: object, client: Address) -> None:
         if self.frontend.startups is not None:
-            self._on_their_way[end] = client
+            self._on_their_way[end] = self._admission, client
             self._admission.begun(client)
 
     def settled(self, end: object) -> None:
         """One who came in is joined to a server, or refused after all."""
-        client = self._on_their_way.pop(end, None)
-        if client is not None:
-            self._admission.settled(client)
+        admitted = self._on_their_way.pop(end, None)
+        if admitted is not None:
+            admission, client = admitted
+            admission.settled(client)
 
     def left(self) -> None:
         """One who came in is gone."""
@@ -133,7 +146,6 @@ class Entrance(ServerFactory):
         self._hold = hold
         self._enter = enter
         self._turned_away = turned_away
-        self._tuning = Tuning(door.frontend.keepalive, door.frontend.user_timeout)
 
     # IFactory
 
@@ -151,7 +163,7 @@ class Entrance(ServerFactory):
             end.abort()
             self._turned_away(end.peer, "full")
             return
-        self._tuning.apply(end)
+        self._door.tuning.apply(end)
         self._door.entered(end, end.peer)
         self._enter(end)
 

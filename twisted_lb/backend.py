@@ -62,6 +62,12 @@ class LiveBackend:
         return None
 
 
+def home(session: Session) -> LiveBackend:
+    """The backend that a session was opened in, which may not be in force any more."""
+    assert isinstance(session.home, LiveBackend), "whoever opens a session says where"
+    return session.home
+
+
 @attrs.frozen
 class Errand:
     """What one connection asks of its server."""

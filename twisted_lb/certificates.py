@@ -53,6 +53,7 @@ class Certificates(Rounds):
         super().__init__(clock)
         self._note = note
         self._watched: dict[str, _Watched] = {}
+        self._looking = False
 
     def shown_by(self, frontend: Frontend, tls: ClientTls | None) -> None:
         """Renew what this frontend shows; None: it shows nothing."""
@@ -67,8 +68,13 @@ class Certificates(Rounds):
             files = (backend.tls.ca, backend.tls.certificate, backend.tls.key)
             self._watch(f"backend {backend.name}", files, lambda: tls.renew(backend))
 
+    def forget(self, name: str) -> None:
+        """`frontend NAME` or `backend NAME` is not in force any more, or without TLS."""
+        self._watched.pop(name, None)
+
     def _watch(self, name: str, files: Iterable[str], renew: Callable[[], None]) -> None:
-        if not self._watched:
+        if not self._looking:
+            self._looking = True
             self.add(self._look, EVERY)
         named = tuple(dict.fromkeys(file for file in files if file))
         self._watched[name] = _Watched(name, named, renew, _stamps(named))

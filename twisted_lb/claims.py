@@ -177,6 +177,10 @@ class Claims:
         """The server takes no new sessions from now on."""
         self._obey(self.sessions.unavailable(server))
 
+    def forget(self, server: Server) -> None:
+        """Who lingers on this server does not come back to it."""
+        self._obey(self.sessions.forget(server, self._clock.seconds()))
+
     def evict(self, server: Server, word: Ending) -> None:
         """End every session on this server."""
         self._obey(self.sessions.evict(server, word, self._clock.seconds()))

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from .accept import proxy_header
-from .backend import Errand, Judge, LiveBackend, Reach
+from .backend import Errand, Judge, LiveBackend, Reach, home
 from .claims import Claims, Seat
 from .config.settings import Frontend, Group, ServerRule
 from .contexts import ClientTls
@@ -276,9 +276,12 @@ async def pin(story: Story, route: Route) -> End:
     parts = story.parts
     group = parts.groups[route.group]
     story.seat = await parts.claims.claim(group, route.key, route.role)
+    session = story.seat.session
+    if session.group is group:
+        session.home = parts.backends[group.backend]
     errand = Errand(
         route,
-        parts.backends[group.backend],
+        home(session),
         header=lambda rule, seat: proxy_out(story, rule, seat),
         judge=parts.spoken.judge,
         greeting_timeout=parts.frontend.ftp.greeting_timeout,

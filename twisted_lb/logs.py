@@ -30,6 +30,7 @@ class Logs:
     def __init__(
         self, log: Log, wall: Callable[[], float], frontends: Iterable[Frontend] = ()
     ) -> None:
+        self._wall = wall
         key, name = "log.access", log.access
         try:
             access = open_log(log)
@@ -54,6 +55,21 @@ class Logs:
         """Open every file anew, after a rotation."""
         for output in self._outputs.values():
             output.reopen()
+
+    def opened(self, log: Log, frontends: Iterable[Frontend]) -> Logs:
+        """The same for other settings, to be used or closed. Raises CannotWrite."""
+        return Logs(log, self._wall, frontends)
+
+    def use(self, other: Logs) -> None:
+        """Write where that one would, and not where we did."""
+        self.close()
+        self._access, self._outputs = other._access, other._outputs
+        self._observed = other._observed
+
+    def close(self) -> None:
+        """Every file."""
+        for output in self._outputs.values():
+            output.close()
 
     def _output(self, name: str) -> Output:
         """One for all frontends that name this file: lines are whole, whoever writes them."""

@@ -1,55 +1,39 @@
-"""Builds the balancer from settings: the only place where all objects meet.
+"""Builds the balancer from settings, and puts others in force: where all objects meet.
 
 `balancer(settings, reactor)` gives a service. Starting it listens, and fails when a listener
-cannot; stopping it drains: no new connections, living sessions get `limits.drain` seconds.
+cannot; `reload` puts other settings in force, or fails and changes nothing; stopping it drains: no
+new connections, living sessions get `limits.drain` seconds.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Iterator
-from random import SystemRandom
 from typing import get_args
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, TimeoutError, inlineCallbacks
 from twisted.internet.interfaces import IListeningPort
 
-from .accept import Door, Entrance, descriptors
+from .accept import Entrance
 from .backend import LiveBackend, Reach
-from .balance import Pool, policy
 from .certificates import Certificates
 from .claims import Claims
-from .config.settings import Backend, Frontend, Settings
-from .connection import Parts, Spoken, Story, carry
-from .contexts import client_tls, server_tls
+from .config.settings import Settings
+from .connection import Parts, Story, carry
 from .drains import Drains
 from .ends import End, address
 from .facts import Announced, ConnectionEnded, Note, ServerChanged
-from .health.names import Names
-from .health.probes import Prober
-from .health.watch import Watch, subjects
-from .hints import Hints
-from .listeners import listen
-from .opening import dialogue
+from .generation import BackendInForce, FrontInForce, Generation, Lasting, generation
+from .listeners import Listeners
 from .plugins import NOTHING_ADDED, Added, added
 from .reactors import Reactor
 from .relay import Idle
 from .session import Sessions
-from .sight import Sources
-from .spoken import Ftp, Opaque
 from .terms import Address, Admin, Ending, Server
 
 FLUSH = 5.0
 """Seconds that connections get to close in order when their sessions were ended at a stop."""
-
-random = SystemRandom()
-
-
-def choose(count: int) -> int:
-    """Chance, from the system's generator: nobody outside can foresee it."""
-    return random.randrange(count)
 
 
 class Balancer(MultiService):
@@ -59,46 +43,67 @@ class Balancer(MultiService):
         self, settings: Settings, reactor: Reactor, note: Note, plugins: Added = NOTHING_ADDED
     ) -> None:
         super().__init__()
-        self.settings = settings
-        self.backends = {b.name: live_backend(b, plugins) for b in settings.backends.values()}
-        owner = os.urandom(3).hex()
-        sessions = Sessions(capacity=settings.limits.sessions, secret=os.urandom(32), owner=owner)
+        self._owner = os.urandom(3).hex()
+        sessions = Sessions(
+            capacity=settings.limits.sessions, secret=os.urandom(32), owner=self._owner
+        )
         self.claims = Claims(sessions, reactor, note)
         self.stories: set[Story] = set()
         """Every client connection that is not gone yet."""
-        self.listening: list[tuple[str, IListeningPort]] = []
-        """Frontend and port of every open listener."""
-        self.parts: dict[str, Parts] = {}
-        """What the connections of each frontend that listens go through."""
         self._reactor = reactor
-        self._plugins = plugins
         self._note = note
-        self._owner = owner
         self._count = 0
         self._idle = Idle(reactor, self.claims.end)
-        self._reach = Reach(reactor, self.claims, note)
-        self._sources = Sources()
         self._drains = Drains(reactor, lambda server: self.claims.evict(server, "drained"))
+        self._listeners = Listeners(reactor)
         self._emptied: Deferred[None] | None = None
         self._hurried = False
-
         self._certificates = Certificates(reactor, note)
         self._certificates.setServiceParent(self)
-        for live in self.backends.values():
-            self._certificates.used_by(live.settings, live.tls)
-        self._add_checks()
+        self._lasting = Lasting(
+            reactor,
+            note,
+            plugins,
+            self.claims,
+            Reach(reactor, self.claims, note),
+            self._idle,
+            self._changed,
+        )
+        self.generation = generation(settings, self._lasting, None)
+        """What is in force."""
+        self._begin(None)
 
     # -- for operators and tests --------------------------------------------------------------
 
     @property
+    def settings(self) -> Settings:
+        """Those in force."""
+        return self.generation.settings
+
+    @property
+    def backends(self) -> dict[str, LiveBackend]:
+        """Every backend in force, by its name."""
+        return {name: each.live for name, each in self.generation.backends.items()}
+
+    @property
+    def parts(self) -> dict[str, Parts]:
+        """What the connections of each frontend in force go through."""
+        return {name: front.parts for name, front in self.generation.fronts.items()}
+
+    @property
+    def listening(self) -> list[tuple[str, IListeningPort]]:
+        """Frontend and port of every open listener."""
+        return [(listener.frontend, listener.port) for listener in self._listeners]
+
+    @property
     def servers(self) -> Iterator[Server]:
         """All servers of all backends, as they stand."""
-        return (server for live in self.backends.values() for server in live.pool.servers)
+        return (server for server, _ in self.generation.servers)
 
     def server(self, backend: str, name: str) -> Server:
         """One server. Raises KeyError when there is none of this name."""
-        for server in self.backends[backend].pool.servers:
-            if server.name == name:
+        for server in self.servers:
+            if (server.backend, server.name) == (backend, name):
                 return server
         raise KeyError(f"{backend}/{name}")
 
@@ -106,7 +111,7 @@ class Balancer(MultiService):
         """Where this frontend listens first."""
         return next(address(port.getHost()) for name, port in self.listening if name == frontend)
 
-    def set_admin(self, server: Server, admin: Admin) -> None:
+    def set_admin(self, server: Server, admin: Admin, reason: str = "set by an operator") -> None:
         """Drain: no new sessions; living ones go on, until the backend's `timeout.drain`.
 
         Maintenance: the same without checks. Raises ValueError for another word.
@@ -114,7 +119,7 @@ class Balancer(MultiService):
         if admin not in get_args(Admin):
             raise ValueError(f"{admin!r}: a server is {', '.join(get_args(Admin))}")
         server.admin = admin
-        self._note(ServerChanged(str(server), admin, "set by an operator"))
+        self._note(ServerChanged(str(server), admin, reason))
         self._stands_as(server, admin)
 
     def fail_back(self, backend: str) -> None:
@@ -167,9 +172,7 @@ class Balancer(MultiService):
     @inlineCallbacks
     def stopService(self):  # type: ignore[no-untyped-def]
         """Drain: stop listening, let living sessions end by themselves until the deadline."""
-        for _, port in self.listening:
-            yield port.stopListening()
-        self.listening.clear()
+        yield self._listeners.close()
         self._note(Announced("draining", f"{len(self.stories)} connections"))
         yield self._until_empty(0.0 if self._hurried else self.settings.limits.drain)
         word = "killed" if self._hurried else "drained"
@@ -206,45 +209,87 @@ class Balancer(MultiService):
         waiting = self._emptied.addTimeout(seconds, self._reactor)
         return waiting.addErrback(lambda failure: failure.trap(TimeoutError) and None)
 
-    # -- checks and names -----------------------------------------------------------------------
+    # -- configurations -----------------------------------------------------------------------
 
-    def _add_checks(self) -> None:
-        """Everything that is asked of servers again and again, as services of ours."""
-        watch = Watch(
-            self._reactor,
-            Prober(self._reactor),
-            wall=time.time,  # noqa: TID251 - certificates end by the wall's clock
-            note=self._note,
-            on_change=self._changed,
-        )
-        for live in self.backends.values():
-            by_name = {server.name: server for server in live.pool.servers}
-            ports = self.settings.dialled(live.settings.name) - {0}
-            port = ports.pop() if len(ports) == 1 else None
-            watch.attend(subjects(live.settings, by_name, port, live.tls), choose)
-        watch.setServiceParent(self)
-        named = [(s, live.settings.resolve) for live in self.backends.values() for s in live.rules]
-        Names(self._reactor, named, self._note).setServiceParent(self)
+    def reload(self, settings: Settings) -> Generation:
+        """Put these settings in force; nobody who is connected, or connects now, is cut off.
+
+        Raises CannotListen, PluginError, OSError, ValueError, with everything as it was.
+        """
+        former = self.generation
+        new = generation(settings, self._lasting, former)
+        if self.running:
+            self._open(new)
+        self.generation = new
+        self._begin(former)
+        self._note(Announced("reloaded", f"generation {new.number}"))
+        return new
+
+    def _begin(self, former: Generation | None) -> None:
+        """What has changed is in force from here on; what was left out is not any more."""
+        new, old = self.generation, former or _nothing(self.generation)
+        self.claims.sessions.capacity = new.settings.limits.sessions
+        for name, backend in new.backends.items():
+            if old.backends.get(name) is not backend:
+                self._begin_backend(name, backend, old.backends.get(name))
+        for name, front in new.fronts.items():
+            if old.fronts.get(name) is not front:
+                self._begin_front(name, front)
+        for name in old.backends.keys() - new.backends.keys():
+            old.backends[name].asking.disownServiceParent()
+            self._certificates.forget(f"backend {name}")
+        for name in old.fronts.keys() - new.fronts.keys():
+            self._certificates.forget(f"frontend {name}")
+        for server in dict(old.servers).keys() - dict(new.servers).keys():
+            self._removed(server, old.backends[server.backend])
+
+    def _begin_backend(self, name: str, new: BackendInForce, old: BackendInForce | None) -> None:
+        if old is not None:
+            old.asking.disownServiceParent()
+        self._certificates.forget(f"backend {name}")
+        self._certificates.used_by(new.live.settings, new.live.tls)
+        for server, rule in new.live.rules.items():
+            was = old.live.rules.get(server) if old is not None else None
+            self._lasting.servers[server.backend, server.name, server.host] = server
+            if was is None or was.weight != rule.weight:
+                server.weight = rule.weight
+            if was is None or was.maxconn != rule.maxconn:
+                server.maxconn = rule.maxconn
+            if server.admin != rule.state and (was is None or was.state != rule.state):
+                self.set_admin(server, rule.state, "configured")
+            if new.live.settings.check.type == "off":
+                server.up = True
+        new.asking.setServiceParent(self)
+
+    def _begin_front(self, name: str, front: FrontInForce) -> None:
+        front.door.ruled_by(front.parts.frontend)
+        self._certificates.forget(f"frontend {name}")
+        self._certificates.shown_by(front.parts.frontend, front.parts.tls)
+
+    def _removed(self, server: Server, was: BackendInForce) -> None:
+        """It drains; who lingers there, and may come back to another server, is let go."""
+        server.admin = "drain"
+        self._note(ServerChanged(str(server), "removed", "not configured any more"))
+        self.claims.unavailable(server)
+        self.claims.forget(server)
+        self._drains.begin(server, was.live.settings.timeout.drain)
 
     # -- frontends ----------------------------------------------------------------------------
 
     def _listen(self) -> None:
         """Open every frontend, or none."""
-        try:
-            for frontend in self.settings.frontends:
-                for port in listen(self._reactor, frontend, self._entrance(frontend)):
-                    self.listening.append((frontend.name, port))
-        except Exception:
-            for _, port in self.listening:
-                port.stopListening()
-            self.listening.clear()
-            raise
-        for name, port in self.listening:
-            self._note(Announced("listening", f"{name} on {address(port.getHost())}"))
+        self._open(self.generation)
 
-    def _entrance(self, frontend: Frontend) -> Entrance:
-        door = Door(frontend, choose, descriptors())
-        parts = self.parts[frontend.name] = self._parts(frontend, door)
+    def _open(self, new: Generation) -> None:
+        """Listen for its frontends. Raises CannotListen, with nothing changed."""
+        hold = new.settings.limits.hold
+        ways = [(f.parts.frontend, self._entrance(f, hold)) for f in new.fronts.values()]
+        for listener in self._listeners.change(ways):
+            where = address(listener.port.getHost())
+            self._note(Announced("listening", f"{listener.frontend} on {where}"))
+
+    def _entrance(self, front: FrontInForce, hold: int) -> Entrance:
+        door, parts, frontend = front.door, front.parts, front.parts.frontend
 
         def enter(end: End) -> None:
             self._count += 1
@@ -263,53 +308,12 @@ class Balancer(MultiService):
         def turned_away(peer: Address, word: Ending) -> None:
             self._note(ConnectionEnded("", frontend.name, peer, word, 0.0))
 
-        return Entrance(door, self.settings.limits.hold, enter, turned_away)
-
-    def _parts(self, frontend: Frontend, door: Door) -> Parts:
-        groups = self.settings.groups
-        tls = client_tls(frontend)
-        self._certificates.shown_by(frontend, tls)
-        return Parts(
-            frontend,
-            groups,
-            self.backends,
-            self._reactor,
-            self.claims,
-            self._reach,
-            self._note,
-            lambda shown: dialogue(
-                frontend, groups, shown, self._plugins.keys, tls.names if tls is not None else ()
-            ),
-            self._spoken(frontend),
-            Hints(frontend.ftp.sticky_for),
-            tls,
-            self._sources if frontend.observe else None,
-            door.introduced,
-        )
-
-    def _spoken(self, frontend: Frontend) -> Spoken:
-        """What relays its connections."""
-        if frontend.protocol == "ftp":
-            return Ftp(self._idle, frontend.ftp, choose)
-        anothers = self._plugins.protocols.get(frontend.protocol)
-        if anothers is not None:
-            spoken: Spoken = anothers(self._reactor, self._idle, frontend)
-            return spoken
-        return Opaque(self._reactor, self._idle)
+        return Entrance(door, hold, enter, turned_away)
 
 
-def live_backend(backend: Backend, plugins: Added) -> LiveBackend:
-    """A backend's servers as they stand at the start, and how to choose among them."""
-    servers = tuple(
-        Server(backend.name, rule.name, rule.host, rule.weight, rule.maxconn, admin=rule.state)
-        for rule in backend.servers
-    )
-    return LiveBackend(
-        backend,
-        Pool(servers, policy(backend, choose, plugins.policies), backend.slow_start),
-        dict(zip(servers, backend.servers, strict=True)),
-        server_tls(backend),
-    )
+def _nothing(new: Generation) -> Generation:
+    """Before the first one."""
+    return Generation(0, new.settings, {}, {})
 
 
 def balancer(

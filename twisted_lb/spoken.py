@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from weakref import WeakKeyDictionary
 
 import attrs
 from twisted.internet.defer import Deferred, TimeoutError
 
 from .accept import proxy_header
-from .backend import Judge, LiveBackend
+from .backend import Judge, LiveBackend, home
 from .claims import Seat
 from .config.settings import FtpRules
 from .connection import Story, proxy_out
@@ -121,15 +122,36 @@ class Ftp:
     remembered for all conversations with it.
     """
 
-    def __init__(self, idle: Idle, rules: FtpRules, choose: Callable[[int], int]) -> None:
+    def __init__(
+        self,
+        idle: Idle,
+        rules: FtpRules,
+        choose: Callable[[int], int],
+        former: Ftp | None = None,
+    ) -> None:
+        """`former` spoke here by rules that were changed: what it knows is known."""
         self._idle = idle
+        self._rules = rules
         self.ports = {
             Side.CLIENT: PortRange(rules.passive_ports, choose),
             Side.SERVER: PortRange(rules.server_ports, choose),
         }
         """Where data listeners stand, for connections from each side."""
         self._failed_logins = FailedLogins(rules.failed_logins, os.urandom(32))
-        self._memories: dict[Server, ServerMemory] = {}
+        self._memories: WeakKeyDictionary[Server, ServerMemory] = WeakKeyDictionary()
+        if former is not None:
+            self._succeed(former)
+
+    def _succeed(self, former: Ftp) -> None:
+        """Ports that are in use are not drawn, and guesses at passwords stay counted."""
+        ours, theirs = self._rules, former._rules
+        self._memories = former._memories
+        if ours.passive_ports == theirs.passive_ports:
+            self.ports[Side.CLIENT] = former.ports[Side.CLIENT]
+        if ours.server_ports == theirs.server_ports:
+            self.ports[Side.SERVER] = former.ports[Side.SERVER]
+        if ours.failed_logins == theirs.failed_logins:
+            self._failed_logins = former._failed_logins
 
     # Spoken
 
@@ -226,7 +248,7 @@ def securing(
 
 def backend_of(story: Story) -> LiveBackend:
     """The backend whose server a joined channel has."""
-    return story.parts.backends[seat_of(story).session.group.backend]
+    return home(seat_of(story).session)
 
 
 def front(story: Story) -> Front | None:

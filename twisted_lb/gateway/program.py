@@ -19,15 +19,16 @@ from ..errors import ConfigurationError, Problem
 from ..facts import Note
 from ..listeners import CannotListen
 from ..observe import Counters, fanout
-from ..tap import (
+from ..process import (
+    cannot_reload,
     ends_the_process,
     fail,
     install_signals,
     open_logs,
     raise_descriptors,
-    reactor,
     text_of,
 )
+from ..tap import reactor
 from .gate import Gate
 
 log = Logger()
@@ -123,5 +124,5 @@ def program(options: Options, log_settings: Log) -> Program:
     note = fanout(logs, counters)
     gate = built(lambda: type(options).build(options.settings, reactor, note))
     running = Program(gate, counters)
-    install_signals(running, logs)
+    install_signals(reactor, running, logs, cannot_reload)
     return running

@@ -13,7 +13,14 @@ from twisted.python.usage import UsageError
 from ..errors import ConfigurationError
 from ..listeners import CannotListen
 from ..observe import Counters, fanout
-from ..tap import ends_the_process, install_signals, open_logs, raise_descriptors, reactor
+from ..process import (
+    cannot_reload,
+    ends_the_process,
+    install_signals,
+    open_logs,
+    raise_descriptors,
+)
+from ..tap import reactor
 from . import advice
 from .program import fine, read
 from .tokenserver import Parts, TokenServer, read_parts
@@ -56,7 +63,7 @@ def makeService(options: Options) -> IService:
     note = fanout(logs, counters)
     running = Program(options.settings, options.parts, reactor, time.time, note)
     running.counters = counters
-    install_signals(running, logs)
+    install_signals(reactor, running, logs, cannot_reload)
     return running
 
 

@@ -36,8 +36,10 @@ class Rounds(Service):
         self._running: list[Deferred[None]] = []
 
     def add(self, round: Round, delay: float) -> None:
-        """Have this round run, its first turn `delay` seconds after the start."""
+        """Have this round run, its first turn `delay` seconds after the start, or after now."""
         self._rounds.append((round, delay))
+        if self.running:
+            self._running.append(Deferred.fromCoroutine(self._walk(round, delay)))
 
     # IService
 

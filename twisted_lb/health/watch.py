@@ -125,12 +125,22 @@ class Watch(Rounds):
         self._wall = wall
         self._note = note
         self._on_change = on_change
+        self.charts: dict[Server, _Chart] = {}
 
-    def attend(self, subjects: Iterable[Subject], choose: Choose) -> None:
-        """Check these too; to be said before the start."""
+    def attend(
+        self, subjects: Iterable[Subject], choose: Choose, former: Watch | None = None
+    ) -> None:
+        """Check these too; to be said before the start.
+
+        What an agent brought about that `former` has heard, it may undo.
+        """
+        heard = former.charts if former is not None else {}
         for subject in subjects:
-            judge = Judge(subject.target.check, subject.server.up)
-            chart = _Chart(subject, judge, Agent(subject.weight))
+            server = subject.server
+            agent = heard[server].agent if server in heard else Agent(subject.weight)
+            judge = Judge(subject.target.check, server.up)
+            chart = _Chart(subject, judge, attrs.evolve(agent, weight=subject.weight))
+            self.charts[server] = chart
             jitter = choose(1000) / 1000 * subject.target.check.interval
             self.add(partial(self._check, chart), jitter)
 

@@ -13,7 +13,7 @@ The rules (docs/sessions.md tells them at length):
  4. A pinned session never moves while it has a channel. A late channel goes to its server,
     whatever the server's standing; at maxconn it queues there.
  5. The last channel gone: the pin is kept for the linger. A new channel dials its server first;
-    only if that refuses, the session is decided afresh.
+    only if that refuses, the session is decided afresh. It brings the group's rules of its own day.
  6. The last principal's end ends the session: at once when its server was lost, else after a grace
     in which the others may finish and nothing new is admitted but another principal.
  7. The server dies: every channel ends with one word, and the keys are free again.
@@ -83,6 +83,8 @@ class Sessions:
         """A connection that shows `key`. Raises Ended: unkeyed, ambiguous, key-full, table-full."""
         known = self._find(group, key) if key is not None else None
         if known is not None:
+            if known.state is State.LINGERING:
+                known.group = group  # the rules may have changed while nobody was there
             return self.join(known, role, now)
         if key is not None and key.kind == LEARNED:
             key = None  # nobody gave it to anybody
@@ -298,6 +300,11 @@ class Sessions:
             else:
                 orders += self.end(session, word, now)
         return orders
+
+    def forget(self, server: Server, now: float) -> Orders:
+        """The server is no one's any more: sessions that linger there are over."""
+        lingering = [s for s in self._places.sessions(server) if s.state is State.LINGERING]
+        return [order for session in lingering for order in self.end(session, "done", now)]
 
     # -- time and room ------------------------------------------------------------------------
 

@@ -63,6 +63,8 @@ class Session:
     state: State = State.PINNING
     server: Server | None = None
     """The pin; while PINNING the candidate being tried; when GONE where it was pinned."""
+    home: object = None
+    """What whoever opened it keeps with it, for all its channels."""
     address: str = ""
     """Which of the server's addresses answered its first channel; whoever reaches it sets it."""
     tried: set[Server] = attrs.field(factory=set)
