@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from twisted.internet.defer import Deferred
 
 from tests.circles import SERVER, Round
 from tests.fakes import Wire
 from tests.promlint import lint
-from tests.running import PEER, Running
+from tests.running import PEER, STARTED, Running
 from tests.test_backend import Pooled
 from tests.test_meet import Data
 from twisted_lb.facts import Announced, Checked
 from twisted_lb.protocols.actions import Side
-from twisted_lb.terms import Address
+from twisted_lb.terms import ENDINGS, Address
 
 GREETING = b"220 Hello\r\n"
 
@@ -43,6 +44,21 @@ def test_open_connections_are_told_by_frontend_and_those_of_none_are_zero() -> N
     assert running.value("connections_open", frontend="any") == 2
     assert running.value("connections_open", frontend="ftp") == 0
     assert running.value("connections_limit", frontend="any") == 10_000
+
+
+def test_how_connections_may_end_is_there_before_one_does() -> None:
+    """Else nobody would see the first `internal-error`."""
+    running = Running()
+    for ending in ENDINGS:
+        assert running.value("connections_ended_total", frontend="any", ending=ending) == 0
+
+
+def test_so_it_is_for_a_frontend_that_came_with_a_reload() -> None:
+    running = Running()
+    added = attrs.evolve(running.balancer.settings.frontends[1], name="new")
+    running.balancer.settings = attrs.evolve(running.balancer.settings, frontends=(added,))
+    running.metrics.reloaded(True, STARTED + 1)
+    assert running.value("connections_ended_total", frontend="new", ending="done") == 0
 
 
 def test_sessions_are_told_by_where_they_stand() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
+from itertools import product
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from ..config.settings import Frontend
 from ..facts import (
     AttackSeen,
     Checked,
@@ -84,6 +86,14 @@ class Events:
         count = self._by_kind.get(type(fact))
         if count is not None:
             count(fact)
+
+    def expect(self, frontends: Iterable[Frontend]) -> None:
+        """These may have connections, which may end in any way: none yet is 0, not missing.
+
+        Else nobody would see the first, since `increase()` wants two figures of a series.
+        """
+        for frontend, ending in product(frontends, ENDINGS):
+            self._counters["connections_ended_total"](frontend.name, ending)
 
     def _connection(self, fact: ConnectionEnded) -> None:
         self._counters["connections_ended_total"](fact.frontend, word(fact.ending)).inc()

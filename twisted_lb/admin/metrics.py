@@ -51,6 +51,7 @@ class Metrics:
         )
         self.lag = Lag(clock, lag.observe)
         self._clock = clock
+        self._watched: Balancer | None = None
         _build(self.registry)
 
     def __call__(self, fact: Fact) -> None:
@@ -61,10 +62,14 @@ class Metrics:
         """Tell of this balancer, too: how it stands at each scrape, and the lag while it runs."""
         self.registry.register(Standing(balancer, self._clock, self._events.expiries))
         self.lag.setServiceParent(balancer)
+        self._watched = balancer
+        self._events.expect(balancer.settings.frontends)
 
     def reloaded(self, ok: bool, when: float) -> None:
         """The configuration was read anew, and is in force or was refused; seconds since 1970."""
         self._configuration.reloaded(ok, when)
+        if self._watched is not None:
+            self._events.expect(self._watched.settings.frontends)
 
     def text(self) -> bytes:
         """What a scrape is answered, of `content_type`."""
