@@ -55,10 +55,28 @@ def test_how_connections_may_end_is_there_before_one_does() -> None:
 
 def test_so_it_is_for_a_frontend_that_came_with_a_reload() -> None:
     running = Running()
-    added = attrs.evolve(running.balancer.settings.frontends[1], name="new")
-    running.balancer.settings = attrs.evolve(running.balancer.settings, frontends=(added,))
+    settings = running.balancer.settings
+    new = attrs.evolve(settings.frontends[1], name="new", listen=(Address("192.0.2.1", 3001),))
+    running.joins(3000)
+    running.balancer.reload(attrs.evolve(settings, frontends=(settings.frontends[0], new)))
     running.metrics.reloaded(True, STARTED + 1)
+    assert running.value("generation") == running.balancer.generation.number == 2
     assert running.value("connections_ended_total", frontend="new", ending="done") == 0
+    assert running.value("connections_open", frontend="new") == 0
+    assert running.value("connections_open", frontend="any") == 1
+    assert running.value("connections_limit", frontend="any") is None
+
+
+def test_a_server_that_a_reload_has_removed_is_told_of_no_more() -> None:
+    running = Running()
+    settings = running.balancer.settings
+    [pool] = settings.backends.values()
+    smaller = attrs.evolve(pool, servers=pool.servers[:1])
+    running.balancer.reload(attrs.evolve(settings, backends={"pool": smaller}))
+    assert running.value("server_up", backend="pool", server="a") == 1
+    assert running.value("server_up", backend="pool", server="b") is None
+    removed = running.value("server_changes_total", backend="pool", server="b", state="removed")
+    assert removed == 1
 
 
 def test_sessions_are_told_by_where_they_stand() -> None:
