@@ -202,6 +202,8 @@ class Site:
         for talk in everyone:
             if talk.transport is not None:
                 await talk.gone()
+        strays = [fact for fact in self.facts if getattr(fact, "what", "") == "astray"]
+        assert strays == [], "no channel is ever on another server than its session's"
 
 
 def backend(name: str, *addresses: str, **settings: Any) -> Backend:

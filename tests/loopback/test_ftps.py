@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from tests.loopback.farm import Farm, start
 from tests.loopback.ftp_site import FtpSite, ftp
 from tests.loopback.ftps_clients import Way, digest, download, upload
 from twisted_lb.config.settings import BackendTls, FrontendTls, FtpTls, ShownCertificate
-from twisted_lb.facts import Announced, AttackSeen, ConnectionEnded, TransferEnded
+from twisted_lb.facts import Announced, AttackSeen, ConnectionEnded, Secured, TransferEnded
 
 HOME = "127.0.0.2"
 SIZE = 300_000
@@ -209,6 +210,9 @@ async def test_every_data_connection_goes_on_with_its_own_sessions_tls(
     moving = [deferToThread(moves) for _ in range(4)]
     assert [await each for each in moving] == [25 * len(HOME)] * 4
     assert place.data("starttls")[before:] == ["resumed"] * 100
+    seen = Counter((fact.side, fact.resumed) for fact in ftp_site.of(Secured))
+    sides = ("client", "server")
+    assert seen == {(s, resumed): 100 if resumed else 4 for s in sides for resumed in (True, False)}
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
