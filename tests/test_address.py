@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from twisted_lb.wire.address import ip, within
+from twisted_lb.wire.address import ip, same, within
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,12 @@ from twisted_lb.wire.address import ip, within
 )
 def test_every_dress_of_an_address_is_the_same_address(host: str, expected: str) -> None:
     assert ip(host) == ipaddress.ip_address(expected)
+
+
+def test_one_address_in_two_dresses_is_the_same_and_another_is_not() -> None:
+    assert same("192.0.2.1", "::ffff:192.0.2.1") and same("fe80::1%eth0", "fe80::1")
+    assert not same("192.0.2.1", "192.0.2.2")
+    assert same("host.example.com", "host.example.com")
 
 
 def test_a_host_name_is_no_address() -> None:

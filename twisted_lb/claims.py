@@ -19,7 +19,7 @@ from .errors import Ended
 from .facts import Announced, Note, SessionEnded
 from .session import Channel, Drop, Gone, Order, Orders, Session, Sessions, State, Stop
 from .terms import Ending, Key, Role, Server
-from .wire.address import ip
+from .wire.address import same
 
 REFUSALS: Final = frozenset({"unkeyed", "ambiguous", "key-full", "table-full"})
 """Why there is no seat; any other word is how a session ends that is closing."""
@@ -141,7 +141,7 @@ class Claims:
         """
         session = seat.session
         right = server is None or server is session.server
-        if right and (not session.address or _same(host, session.address)):
+        if right and (not session.address or same(host, session.address)):
             return
         self.astray += 1
         told = f"session {session.id} is on {session.server}, its {seat.channel.role} at {host}"
@@ -247,8 +247,3 @@ def _found(channel: Channel) -> str:
         return "new"
     alone = len(session.channels) == 1
     return "returned" if alone and session.state is State.RETURNING else "joined"
-
-
-def _same(host: str, other: str) -> bool:
-    """Whether both are one address, however it is written."""
-    return host == other or ip(host) == ip(other)

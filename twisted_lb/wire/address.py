@@ -21,6 +21,12 @@ def ip(host: str) -> IP:
     return unmapped(ipaddress.ip_address(host.partition("%")[0]))
 
 
+def same(host: str, other: str) -> bool:
+    """Whether both are one address, however it is written. Raises ValueError for host names that
+    are not alike."""
+    return host == other or ip(host) == ip(other)
+
+
 def within(host: str, networks: Iterable[Network]) -> bool:
     """Whether an address is in one of these networks."""
     came = ip(host)
