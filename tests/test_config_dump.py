@@ -222,6 +222,14 @@ DOCUMENTS = st.builds(
         s.Limits, sessions=COUNTS, hold=st.integers(16_389, 1 << 20), drain=st.just(0.0) | SECONDS
     ),
     log=st.builds(s.Log, st.sampled_from(["off", "/var/log/lb.log"])),
+    admin=st.sampled_from(
+        [
+            s.AdminEndpoint(),
+            s.AdminEndpoint("/run/lb.sock"),
+            s.AdminEndpoint("", (Address("127.0.0.1", 8404),), allow="act"),
+            s.AdminEndpoint("/run/lb.sock", (Address("10.0.0.1", 8404),), "/etc/token"),
+        ]
+    ),
 )
 
 

@@ -56,6 +56,7 @@ def test_every_table_has_its_header() -> None:
         "[backend.timeout]",
         "[limits]",
         "[log]",
+        "[admin]",
     ]
 
 
@@ -74,7 +75,7 @@ def test_every_default_can_be_written_and_read(field: Field) -> None:
 
 
 def test_keys_that_hold_several_tables_are_singular() -> None:
-    assert set(TABLES[""].keys) == {"frontend", "group", "backend", "limits", "log"}
+    assert set(TABLES[""].keys) == {"frontend", "group", "backend", "limits", "log", "admin"}
     assert TABLES["[[backend]]"].keys["server"].attribute == "servers"
     assert TABLES["[frontend.ftp]"].keys["passive_ports"].attribute == "passive_ports"
 
@@ -136,4 +137,4 @@ def test_a_walk_meets_every_table_with_its_path() -> None:
     assert met["group", "g", "role", "any"] is s.RoleRule
     assert met["backend", 0, "server", 0] is s.ServerRule
     assert met["limits",] is s.Limits
-    assert len(met) == 23
+    assert len(met) == 24

@@ -7,8 +7,8 @@ by one until it is joined, and is interrupted afterwards only to stop.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -25,6 +25,18 @@ REFUSALS: Final = frozenset({"unkeyed", "ambiguous", "key-full", "table-full"})
 """Why there is no seat; any other word is how a session ends that is closing."""
 
 
+class Counts(Protocol):
+    """What knows how many bytes a channel has moved."""
+
+    @property
+    def from_client(self) -> int:
+        """From the client to the server."""
+
+    @property
+    def from_server(self) -> int:
+        """From the server to the client."""
+
+
 class Seat:
     """A channel's place at the table: its orders wait here until they are asked for."""
 
@@ -34,6 +46,7 @@ class Seat:
         "_waiter",
         "channel",
         "interrupted",
+        "joined",
         "on_stop",
         "told",
         "why",
@@ -43,6 +56,8 @@ class Seat:
         self.channel = channel
         self.on_stop: Callable[[Ending], None] | None = None
         """Set by whoever joined the channel: how to end it."""
+        self.joined: Counts | None = None
+        """Set by whoever joined the channel: what it has moved so far."""
         self.interrupted = False
         """The attempt under way was given up by order, not because the client left."""
         self.told = b""
@@ -119,6 +134,11 @@ class Claims:
             self._turned_away(session.group, role, why)
             raise
         return self._sit(channel, orders, "announced")
+
+    def seats(self, session: Session) -> Iterator[Seat]:
+        """Those of its living channels, in order of arrival."""
+        for channel in session.channels.values():
+            yield self._seats[channel]
 
     def learn(self, session: Session, key: Key) -> None:
         """The session's server gave this key: it names the session from now on."""

@@ -69,6 +69,8 @@ class ClientTls:
     """What each certificate is for."""
     apart: bool = False
     """Each session has a context of its own: it resumes no TLS session but its own."""
+    ends: tuple[float, ...] = ()
+    """When each certificate ends, in seconds since 1970."""
 
     def context(self, certificate: int) -> ServerContext:
         """What a new session shows."""
@@ -79,7 +81,7 @@ class ClientTls:
         """Read its files anew. Raises OSError, ValueError, having changed nothing."""
         newer = client_tls(frontend)
         assert newer is not None, "a frontend ends TLS or does not"
-        self.contexts, self.names = newer.contexts, newer.names
+        self.contexts, self.names, self.ends = newer.contexts, newer.names, newer.ends
 
 
 def client_tls(frontend: Frontend) -> ClientTls | None:
@@ -102,6 +104,7 @@ def client_tls(frontend: Frontend) -> ClientTls | None:
         tuple(show(one) for one in identities),
         tuple(one.names for one in identities),
         apart=ftp and frontend.ftp.tls.reuse == "required",
+        ends=tuple(one.ends for one in identities),
     )
 
 

@@ -80,6 +80,16 @@ class Converse:
         self._finished = False
         self._flush: IDelayedCall | None = None
 
+    @property
+    def from_client(self) -> int:
+        """Bytes received on the control connection from the client."""
+        return self.count[Side.CLIENT]
+
+    @property
+    def from_server(self) -> int:
+        """And from the server."""
+        return self.count[Side.SERVER]
+
     def start(self) -> None:
         """Take both Ends; the server's first, whose greeting is held.
 

@@ -290,6 +290,8 @@ class Meeting:
         assert self._seat is not None, "a server leg has a seat"
         circle.claims.joins(self._seat, server.peer.host)
         self._joined = Joined(client, server, circle.reactor, self._ended, eof_waits=True)
+        assert self._seat is not None, "a server leg has a seat"
+        self._seat.joined = self._joined
         circle.idle.watch(circle.session, self._joined, circle.stall)
         self._joined.start()
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import attrs
 from twisted.internet.defer import inlineCallbacks
 from twisted.logger import Logger
 
+from .admin.endpoint import Endpoint
+from .admin.past import Past
+from .admin.routes import Api, Refused
+from .admin.views import Views
+from .admin.web import Access, AdminResource
 from .config.load import load
+from .config.settings import Settings
 from .errors import ConfigurationError
 from .facts import Announced
 from .generation import Generation
@@ -20,6 +28,10 @@ from .outside import AT_START
 from .plugins import Added, PluginError
 from .process import ends_the_process
 from .service import Balancer
+from .version import version
+
+if TYPE_CHECKING:
+    from .admin.metrics import Metrics
 
 log = Logger()
 
@@ -35,6 +47,10 @@ class Source:
     path: str
     plugins: Added
     logs: Logs
+    wall: Callable[[], float]
+    """Seconds since 1970."""
+    stop: Callable[[], object]
+    """Ends the process in order."""
 
 
 class Program(Balancer):
@@ -43,6 +59,29 @@ class Program(Balancer):
     counters: Counters
     """What happened since the start; told in the process' log at a stop and at SIGUSR2."""
     source: Source
+    admin: Endpoint
+    metrics: Metrics | None = None
+
+    def see_and_steer(self, past: Past) -> None:
+        """Listen for operators, where the settings say."""
+        wall = self.source.wall
+        views = Views(self, self._reactor, wall, past, version(), wall())
+
+        def shut_down(seconds: float | None) -> None:
+            self.patience = seconds
+            self._reactor.callLater(0, self.source.stop)
+
+        def reload() -> None:
+            try:
+                self.reload_file()
+            except CannotReload as why:
+                raise Refused(409, f"not reloaded, nothing changed: {why}") from None
+
+        measured = self.metrics
+        scrape = None if measured is None else lambda: (measured.text(), measured.content_type)
+        resource = AdminResource(Api(views, reload, shut_down), Access(), scrape, self._note)
+        self.admin = Endpoint(self.settings.admin, resource, self._reactor, self._note)
+        self.admin.setServiceParent(self)
 
     def reload_file(self) -> Generation:
         """Read the configuration again and put it in force.
@@ -53,19 +92,33 @@ class Program(Balancer):
         try:
             text = Path(source.path).read_text(encoding="utf-8-sig")
             settings = load(text, source.path, plugins=source.plugins.names, looks=AT_START)
-            opened = source.logs.opened(settings.log, settings.frontends)
-            try:
-                new = self.reload(settings)
-            except BaseException:
-                opened.close()
-                raise
+            new = self._put_in_force(settings)
         except (CannotListen, CannotWrite, ConfigurationError, PluginError) as why:
             raise self._not_reloaded(str(why)) from None
         except UnicodeDecodeError as why:
             raise self._not_reloaded(f"{source.path}: is not UTF-8: {why.reason}") from None
         except (OSError, ValueError) as why:
             raise self._not_reloaded(f"{source.path}: {why}") from None
-        source.logs.use(opened)
+        return new
+
+    def _put_in_force(self, settings: Settings) -> Generation:
+        """All of it or, when something raises, nothing."""
+        logs = self.source.logs
+        opened = logs.opened(settings.log, settings.frontends)
+        try:
+            admin = self.admin.change(settings.admin)
+            try:
+                new = self.reload(settings)
+            except BaseException:
+                admin.undo()
+                raise
+        except BaseException:
+            opened.close()
+            raise
+        admin.commit()
+        logs.use(opened)
+        if self.metrics is not None:
+            self.metrics.reloaded(True, self.source.wall())
         return new
 
     def told_to_reload(self) -> None:
@@ -77,6 +130,8 @@ class Program(Balancer):
 
     def _not_reloaded(self, why: str) -> CannotReload:
         self._note(Announced("reload-failed", why))
+        if self.metrics is not None:
+            self.metrics.reloaded(False, self.source.wall())
         return CannotReload(why)
 
     def tell_counts(self) -> None:

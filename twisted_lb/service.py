@@ -50,6 +50,8 @@ class Balancer(MultiService):
         self.claims = Claims(sessions, reactor, note)
         self.stories: set[Story] = set()
         """Every client connection that is not gone yet."""
+        self.patience: float | None = None
+        """Seconds that a stop gives to living sessions; None: as configured."""
         self._reactor = reactor
         self._note = note
         self._count = 0
@@ -122,6 +124,11 @@ class Balancer(MultiService):
         self._note(ServerChanged(str(server), admin, reason))
         self._stands_as(server, admin)
 
+    def set_weight(self, server: Server, weight: int, reason: str = "set by an operator") -> None:
+        """Until the configuration says otherwise; 0: no new sessions."""
+        server.weight = weight
+        self._note(ServerChanged(str(server), "weight", f"{reason}, now {weight}"))
+
     def fail_back(self, backend: str) -> None:
         """New sessions go to the primary again (`balance = "first"`, `failback = "manual"`).
 
@@ -174,7 +181,8 @@ class Balancer(MultiService):
         """Drain: stop listening, let living sessions end by themselves until the deadline."""
         yield self._listeners.close()
         self._note(Announced("draining", f"{len(self.stories)} connections"))
-        yield self._until_empty(0.0 if self._hurried else self.settings.limits.drain)
+        patience = self.settings.limits.drain if self.patience is None else self.patience
+        yield self._until_empty(0.0 if self._hurried else patience)
         word = "killed" if self._hurried else "drained"
         self.claims.end_all(word)
         self._cut([story for story in self.stories if story.seat is None], word)

@@ -64,7 +64,7 @@ class Opaque:
 
         watch, overhear = self._watches(client, story)
         joined = Joined(client, server, self._reactor, over, watch=watch, overhear=overhear)
-        seat.on_stop = joined.stop
+        seat.on_stop, seat.joined = joined.stop, joined
         story.cut = lambda: joined.stop("killed")
         if seat.session.group.idle is not None:
             self._idle.watch(seat.session, joined)
@@ -171,7 +171,7 @@ class Ftp:
 
         machine = FtpControl(self._circumstances(control, story))
         converse = Converse(machine, self._circle(control, story), finished, story.gone)
-        seat.on_stop = converse.stop
+        seat.on_stop, seat.joined = converse.stop, converse
         story.cut = converse.abort
         self._idle.watch(seat.session, converse)
         converse.start()

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterable
 from functools import partial
+from importlib import import_module
 from typing import Any, NoReturn
 
 from twisted.application.service import IService
@@ -17,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
+from .admin.past import Past
 from .config.advice import advice
 from .config.dump import dump
 from .config.load import load
@@ -134,13 +136,32 @@ def visit_servers(settings: Settings) -> Report:
 
 
 def makeService(options: Options) -> IService:
-    """The balancer for twistd: with its logs, and with signals of its own."""
+    """The balancer for twistd: with its logs, its admin endpoint, and signals of its own."""
     settings = options.settings
     raise_descriptors()
-    logs, counters = open_logs(options, settings.log, settings.frontends), Counters()
+    logs = open_logs(options, settings.log, settings.frontends)
+    counters, past = Counters(), Past(time.time)
+    metrics = _metrics() if settings.admin.wanted else None
+    note = fanout(logs, counters, past, *filter(None, [metrics]))
     with ends_the_process(PluginError):
-        balancer = Program(settings, reactor, fanout(logs, counters), options.plugins)
+        balancer = Program(settings, reactor, note, options.plugins)
     balancer.counters = counters
-    balancer.source = Source(options.file, options.plugins, logs)
+    balancer.source = Source(options.file, options.plugins, logs, time.time, reactor.stop)
+    if metrics is not None:
+        metrics.watch(balancer)
+        balancer.metrics = metrics
+    with ends_the_process(OSError, ValueError):
+        balancer.see_and_steer(past)
     install_signals(reactor, balancer, logs, balancer.told_to_reload)
     return balancer
+
+
+def _metrics() -> Any:
+    """Metrics, where what they need is installed."""
+    try:
+        module = import_module("twisted_lb.admin.metrics")
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("twisted_lb"):
+            raise
+        return None
+    return module.Metrics(reactor, time.time())

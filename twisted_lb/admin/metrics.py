@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 import attrs
@@ -20,6 +19,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from ..facts import Fact
 from ..service import Balancer
+from ..version import version
 from .events import Events
 from .lag import Lag
 from .standing import Standing
@@ -135,12 +135,4 @@ def _build(registry: CollectorRegistry) -> None:
         ["version", "python", "twisted"],
         registry=registry,
     )
-    info.labels(_version("twisted-lb"), platform.python_version(), _version("twisted")).set(1)
-
-
-def _version(package: str) -> str:
-    """A checkout that is only put on the path has none."""
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
+    info.labels(version("twisted-lb"), platform.python_version(), version("twisted")).set(1)

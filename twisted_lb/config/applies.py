@@ -12,7 +12,7 @@ from typing import Any, Final
 import attrs
 
 from .document import WrittenFrontend
-from .settings import Backend, BackendTls, Check, FrontendTls, FtpRules, ProxyIn
+from .settings import AdminEndpoint, Backend, BackendTls, Check, FrontendTls, FtpRules, ProxyIn
 
 
 @attrs.frozen(eq=False)
@@ -28,6 +28,13 @@ class Only:
 
 
 ONLY: Final = (
+    Only(
+        AdminEndpoint,
+        ("token_file", "allow"),
+        "listen",
+        lambda admin: bool(admin.listen),
+        "is for who comes by TCP: it is read only with `listen`",
+    ),
     Only(
         WrittenFrontend,
         ("ftp",),

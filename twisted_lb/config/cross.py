@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from . import rules_groups, rules_names, rules_passive, rules_ports, rules_tables, rules_tls
+from . import (
+    rules_admin,
+    rules_groups,
+    rules_names,
+    rules_passive,
+    rules_ports,
+    rules_tables,
+    rules_tls,
+)
 from .applies import unmet
 from .document import Document
 from .locate import Path
@@ -24,6 +32,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *rules_groups.RULES,
     *rules_ports.RULES,
     *rules_passive.RULES,
+    *rules_admin.RULES,
 )
 
 

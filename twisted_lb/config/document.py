@@ -12,7 +12,17 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from .settings import Backend, Frontend, Group, Limits, Log, RoleRule, Settings, SniRoute
+from .settings import (
+    AdminEndpoint,
+    Backend,
+    Frontend,
+    Group,
+    Limits,
+    Log,
+    RoleRule,
+    Settings,
+    SniRoute,
+)
 
 ServerPort = int | tuple[int, int] | Literal["same"]
 
@@ -59,6 +69,7 @@ class Document:
     backends: tuple[Backend, ...] = ()
     limits: Limits = attrs.field(factory=Limits)
     log: Log = attrs.field(factory=Log)
+    admin: AdminEndpoint = attrs.field(factory=AdminEndpoint)
 
 
 def own_name(frontend: Frontend, backend: str) -> str:
@@ -95,6 +106,7 @@ def settle(document: Document) -> Settings:
         backends={backend.name: backend for backend in document.backends},
         limits=document.limits,
         log=document.log,
+        admin=document.admin,
     )
 
 
@@ -117,6 +129,7 @@ def unsettle(settings: Settings) -> Document:
         backends=tuple(settings.backends.values()),
         limits=settings.limits,
         log=settings.log,
+        admin=settings.admin,
     )
 
 

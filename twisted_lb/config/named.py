@@ -23,6 +23,7 @@ def files(document: Document) -> Iterator[Named]:
             yield from _given(("frontend", index), _shown(frontend))
     for index, backend in enumerate(document.backends):
         yield from _given(("backend", index), _asked(backend))
+    yield from _given(("admin",), iter([(("token_file",), document.admin.token_file)]))
 
 
 def _shown(frontend: WrittenFrontend) -> Iterator[Named]:

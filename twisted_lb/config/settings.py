@@ -385,6 +385,25 @@ class Log:
 
 
 @attrs.frozen
+class AdminEndpoint:
+    """Where operators and their programs see and steer a running balancer."""
+
+    socket: str = ""
+    """A unix socket, for the balancer's own user and root; empty: none."""
+    listen: tuple[Address, ...] = ()
+    """TCP, beside or instead of it."""
+    token_file: str = ""
+    """Holds what who comes by TCP must show; without it, loopback only."""
+    allow: Literal["read", "act"] = "read"
+    """What may be done by TCP; who comes by the unix socket may do everything."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there is to be one."""
+        return bool(self.socket or self.listen)
+
+
+@attrs.frozen
 class Settings:
     """A whole configuration, valid in itself: every name that is used is defined."""
 
@@ -393,6 +412,7 @@ class Settings:
     backends: dict[str, Backend]
     limits: Limits = Limits()
     log: Log = Log()
+    admin: AdminEndpoint = AdminEndpoint()
 
     def groups_of(self, frontend: Frontend) -> tuple[Group, ...]:
         """The groups that this frontend's connections may belong to."""

@@ -228,6 +228,11 @@ KINDS: Final[Kinds] = {
     (s.Backend, "slow_start"): _ZERO,
     (s.Limits, "hold"): u.size(16_389, 1 << 20),  # a whole TLS record; it is held per connection
     (s.Limits, "drain"): _ZERO,
+    (s.AdminEndpoint, "socket"): attrs.evolve(
+        v.TEXT, wants="the path of a unix socket", example='"/run/twisted-lb/admin.sock"'
+    ),
+    (s.AdminEndpoint, "listen"): at.LISTEN,
+    (s.AdminEndpoint, "token_file"): v.FILE,
 }
 
 # -- what the annotations tell ---------------------------------------------------------------------

@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from ..capped import BODY_MOST, CappedRequest
 from ..ends import address
 from ..facts import Note, TokenAsked
 from ..terms import Address
@@ -35,8 +36,6 @@ from .tokenclaims import Claims
 from .tokenrequest import NotGiven, decide, read_request
 from .tokensettings import TokenServerSettings
 
-BODY_MOST: Final = 4_096
-"""Bytes of a request's body: a destination, roles and a thumbprint, ten times over."""
 REALM: Final = b'Basic realm="lb-token-server", charset="UTF-8"'
 
 log = Logger()
@@ -184,26 +183,3 @@ def _send(request: Request, status: int, said: Mapping[str, object]) -> None:
     request.setHeader(b"Cache-Control", b"no-store")
     request.write(json.dumps(said).encode("ascii") + b"\n")
     request.finish()
-
-
-class CappedRequest(Request):
-    """A request whose body is not kept beyond what anybody would read of it."""
-
-    announced = 0
-    """Bytes of the body, as far as its header tells."""
-
-    def gotLength(self, length: int | None) -> None:
-        self.announced = length or 0
-        super().gotLength(0)  # Twisted would open a file for a long one, or for one of any length
-        if self.announced > BODY_MOST:
-            # Nothing is waited for: the channel takes it for one without a body, and for the last.
-            channel: Any = self.channel
-            channel.length = 0
-            channel.persistent = False
-            self.requestHeaders.removeHeader(b"Expect")
-
-    def handleContentChunk(self, data: bytes) -> None:
-        # Twisted stores any body; this much shows that it is too long.
-        content: Any = self.content
-        room = BODY_MOST + 1 - content.tell()
-        super().handleContentChunk(data[: max(room, 0)])

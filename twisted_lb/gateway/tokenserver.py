@@ -29,6 +29,7 @@ from twisted.web.server import Site
 from zope.interface import implementer
 
 from ..accept import Door, descriptors
+from ..capped import CappedRequest
 from ..config.settings import Frontend
 from ..ends import address
 from ..errors import ConfigurationError, Problem
@@ -39,7 +40,7 @@ from ..tls import Identity, ServerContext
 from .gate import choose
 from .keys import SigningKey
 from .logins import Passwords
-from .tokenresource import CappedRequest, TokenResource
+from .tokenresource import TokenResource
 from .tokensettings import ServerTls, TokenServerSettings
 from .users import Users
 

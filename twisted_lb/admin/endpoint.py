@@ -1,0 +1,211 @@
+"""The admin endpoint as a service: where it listens, who may come as far as to it.
+
+In: settings, what answers. Out: listeners. Other settings are put in force as a balancer's are:
+what is new is opened first, and when that fails nothing has changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.web.server import Site
+
+from ..capped import CappedRequest
+from ..config.settings import AdminEndpoint
+from ..ends import address
+from ..facts import Announced, Note
+from ..listeners import CannotListen
+from ..reactors import Reactor
+from ..terms import Address
+from .web import Access, AdminResource
+
+CONNECTIONS: Final = 64
+"""At a time: a few people and a few programs. More find it closed."""
+LIFE: Final = 60.0
+"""Seconds of a connection on which nothing is said."""
+TOKEN_LEAST: Final = 16
+_PEER: Final = struct.Struct("3i")
+"""Process, user, group: SO_PEERCRED (unix(7))."""
+
+
+@attrs.frozen
+class Change:
+    """Other settings, not in force yet: one of the two is to be said."""
+
+    commit: Callable[[], None]
+    undo: Callable[[], None]
+
+
+class Endpoint(Service):
+    """Listens where its settings say, from its start to its stop."""
+
+    def __init__(
+        self, settings: AdminEndpoint, resource: AdminResource, reactor: Reactor, note: Note
+    ) -> None:
+        site = Site(resource, CappedRequest, timeout=LIFE, reactor=reactor)
+        site.displayTracebacks = False
+        self._site = site
+        self._settings = settings
+        self._resource = resource
+        self._reactor = reactor
+        self._note = note
+        self._open: dict[Address | str, IListeningPort] = {}
+        resource.access = access(settings)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where it listens by TCP."""
+        return tuple(
+            address(port.getHost())
+            for place, port in self._open.items()
+            if isinstance(place, Address)
+        )
+
+    def change(self, settings: AdminEndpoint) -> Change:
+        """Open what these settings add. Raises CannotListen, OSError, ValueError, with nothing
+        changed."""
+        newer = access(settings)
+        opened = self._listen(settings) if self.running else {}
+
+        def commit() -> None:
+            self._settings, self._resource.access = settings, newer
+            for place in self._open.keys() - set(_places(settings)):
+                self._open.pop(place).stopListening()
+            self._open |= opened
+            self._tell(opened)
+
+        def undo() -> None:
+            for port in opened.values():
+                port.stopListening()
+
+        return Change(commit, undo)
+
+    # IService
+
+    def startService(self) -> None:
+        """Listen. Raises CannotListen, with nothing left open."""
+        opened = self._listen(self._settings)
+        super().startService()
+        self._open |= opened
+        self._tell(opened)
+
+    def stopService(self) -> Deferred[Any]:
+        """Listen no more; who is connected is cut off."""
+        super().stopService()
+        closing = [maybeDeferred(port.stopListening) for port in self._open.values()]
+        self._open.clear()
+        self._site.stopFactory()
+        return DeferredList(closing)
+
+    # -- listening ----------------------------------------------------------------------------
+
+    def _listen(self, settings: AdminEndpoint) -> dict[Address | str, IListeningPort]:
+        opened: dict[Address | str, IListeningPort] = {}
+        try:
+            for place in _places(settings):
+                if place not in self._open:
+                    opened[place] = self._listen_at(place)
+        except CannotListen:
+            for port in opened.values():
+                port.stopListening()
+            raise
+        return opened
+
+    def _listen_at(self, place: Address | str) -> IListeningPort:
+        factory = Visitors(self._site)
+        if isinstance(place, str):
+            return _listen_unix(self._reactor, place, factory)
+        host = "" if place.host == "*" else place.host
+        try:
+            return self._reactor.listenTCP(place.port, factory, 50, host)  # type: ignore[arg-type]
+        except CannotListenError as why:
+            raise CannotListen(f"admin.listen: {place}: {why.socketError.strerror}") from None
+
+    def _tell(self, opened: dict[Address | str, IListeningPort]) -> None:
+        for place, port in opened.items():
+            where = place if isinstance(place, str) else address(port.getHost())
+            self._note(Announced("listening", f"admin on {where}"))
+
+
+def access(settings: AdminEndpoint) -> Access:
+    """What who comes by TCP may do. Raises OSError, ValueError for the token's file."""
+    token = b""
+    if settings.token_file:
+        token = Path(settings.token_file).read_bytes().strip()
+        if len(token) < TOKEN_LEAST or not token.isascii() or not token.decode().isprintable():
+            wanted = f"a line of {TOKEN_LEAST} printable characters or more"
+            raise ValueError(f"admin.token_file: {settings.token_file} holds no token: {wanted}")
+    return Access(token, settings.allow == "act")
+
+
+def _places(settings: AdminEndpoint) -> tuple[Address | str, ...]:
+    return (*((settings.socket,) if settings.socket else ()), *settings.listen)
+
+
+def _listen_unix(reactor: Any, path: str, factory: Visitors) -> IListeningPort:
+    """For ourselves and root only, from the first moment on."""
+    _clear(path)
+    before = os.umask(0o177)
+    try:
+        port: IListeningPort = reactor.listenUNIX(path, factory, mode=0o600)
+    except CannotListenError as why:
+        raise CannotListen(f"admin.socket: {path}: {why.socketError.strerror}") from None
+    finally:
+        os.umask(before)
+    return port
+
+
+def _clear(path: str) -> None:
+    """Take away the socket of a process that is gone. Raises CannotListen for anything else."""
+    with socket.socket(socket.AF_UNIX) as tried:
+        try:
+            tried.connect(path)
+        except OSError as why:
+            if why.errno == errno.ENOENT:
+                return
+            if why.errno != errno.ECONNREFUSED or not Path(path).is_socket():
+                raise CannotListen(f"admin.socket: {path}: {why.strerror}") from None
+        else:
+            raise CannotListen(f"admin.socket: {path}: another process listens there")
+    Path(path).unlink(missing_ok=True)
+
+
+# -- who comes -------------------------------------------------------------------------------------
+
+
+class Visitor(ProtocolWrapper):
+    """A connection; by a unix socket only of our own user, or root's."""
+
+    uid: int | None = None
+    """Whose process it is, where the kernel says so."""
+
+    def makeConnection(self, transport: Any) -> None:
+        handle = transport.getHandle()
+        if getattr(handle, "family", None) == socket.AF_UNIX:
+            raw = handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+            self.uid = _PEER.unpack(raw)[1]
+            if self.uid not in (0, os.geteuid()):
+                transport.abortConnection()
+        super().makeConnection(transport)
+
+
+class Visitors(WrappingFactory):
+    """Lets in so many at a time."""
+
+    protocol = Visitor
+    noisy = False
+
+    def buildProtocol(self, addr: Any) -> Any:
+        return super().buildProtocol(addr) if len(self.protocols) < CONNECTIONS else None
