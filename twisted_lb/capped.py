@@ -15,9 +15,14 @@ class CappedRequest(Request):
 
     announced = 0
     """Bytes of the body, as far as its header tells."""
+    kind = b""
+    """The media type that its Content-Type names; no header tells it: Twisted would read forms."""
 
     def gotLength(self, length: int | None) -> None:
         self.announced = length or 0
+        told = (self.getHeader(b"Content-Type") or b"").partition(b";")[0]
+        self.kind = told.strip().lower()
+        self.requestHeaders.removeHeader(b"Content-Type")
         super().gotLength(0)  # Twisted would open a file for a long one, or for one of any length
         if self.announced > BODY_MOST:
             # Nothing is waited for: the channel takes it for one without a body, and for the last.

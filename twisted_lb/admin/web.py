@@ -203,9 +203,8 @@ def _body(route: Route, request: CappedRequest) -> dict[str, Any]:
     return read
 
 
-def _object(request: Request, raw: bytes) -> dict[str, Any]:
-    kind = (request.getHeader(b"Content-Type") or b"").partition(b";")[0].strip().lower()
-    if kind != b"application/json":
+def _object(request: CappedRequest, raw: bytes) -> dict[str, Any]:
+    if request.kind != b"application/json":
         raise Refused(415, "wants application/json", "Content-Type")
     try:
         told = json.loads(raw)
