@@ -34,11 +34,13 @@ PACKAGES = (
 BASIC_FTP = "6.2.6"
 AIOFTP = "0.28.3"
 PYFTPDLIB = "2.2.0"
+SCHEMATHESIS = "4.32.5"
 PYFTPDLIB_SHA256 = "4ba0642078792df63dd3b2e9c8f838f2a3ecf428c7518d5921c0530d53512acf"
 
 VENVS = {
     "aioftp": (f"aioftp=={AIOFTP}",),
     "pyftpdlib": (f"pyftpdlib=={PYFTPDLIB}", "pyopenssl", "psutil", "pytest", "setuptools"),
+    "schemathesis": (f"schemathesis=={SCHEMATHESIS}",),
 }
 
 MEND = "apt-get install apt dpkg nodejs npm python3-venv"
@@ -130,7 +132,7 @@ def venvs() -> dict[str, str]:
     for name, requirements in VENVS.items():
         venv.create(PEERS / name, clear=True, with_pip=True)
         pip(name, "install", "--constraint", CHECKOUT / "constraints.txt", *requirements)
-    return {"aioftp": AIOFTP, "pyftpdlib": PYFTPDLIB}
+    return {"aioftp": AIOFTP, "pyftpdlib": PYFTPDLIB, "schemathesis": SCHEMATHESIS}
 
 
 def pip(name: str, *arguments: str | Path) -> None:

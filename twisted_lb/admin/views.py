@@ -198,8 +198,8 @@ class Views:
 
     def _after(self, id: str) -> Iterator[Session]:
         """Those that came after it, which may be gone meanwhile."""
-        last = numbered(id) if id else 0
-        return dropwhile(lambda s: numbered(s.id) <= last, self.balancer.claims.sessions)
+        last = _number(id) if id else 0
+        return dropwhile(lambda s: _number(s.id) <= last, self.balancer.claims.sessions)
 
     def _stories(self) -> dict[Seat, Story]:
         return {story.seat: story for story in self.balancer.stories if story.seat is not None}
@@ -248,8 +248,8 @@ class Views:
         }
 
 
-def numbered(id: str) -> int:
-    """The number in a session's id, which rises. Raises ValueError: it is none."""
+def _number(id: str) -> int:
+    """The number in a session's id, which rises."""
     return int(id.rpartition("-")[2], 16)
 
 
