@@ -34,12 +34,12 @@ from twisted_lb.facts import (
 )
 from twisted_lb.observe import (
     Counters,
-    JsonLines,
+    Lines,
     Output,
     Sink,
     fanout,
     file,
-    line,
+    json_line,
     open_log,
     standard,
 )
@@ -76,7 +76,7 @@ def logged() -> Iterator[list[dict[str, Any]]]:
 
 class TestLine:
     def test_a_connection(self) -> None:
-        told = json.loads(line(ended(role="data", session="s-1", from_server=9), WALL))
+        told = json.loads(json_line(ended(role="data", session="s-1", from_server=9), WALL))
         assert told == {
             "time": "2023-11-14T22:13:20.250Z",
             "fact": "connection-ended",
@@ -95,7 +95,7 @@ class TestLine:
 
     def test_a_transfer(self) -> None:
         """T94: session, user, server, command, path, bytes, seconds, ending."""
-        told = json.loads(line(transfer(), WALL))
+        told = json.loads(json_line(transfer(), WALL))
         assert list(told)[2:] == [
             "session",
             "user",
@@ -111,7 +111,7 @@ class TestLine:
         ]
 
     def test_a_client_that_is_not_known_is_null(self) -> None:
-        assert json.loads(line(ended(client=None), WALL))["client"] is None
+        assert json.loads(json_line(ended(client=None), WALL))["client"] is None
 
     @pytest.mark.parametrize(
         "hostile",
@@ -126,25 +126,25 @@ class TestLine:
     )
     def test_hostile_text_is_one_line_that_no_terminal_obeys(self, hostile: str) -> None:
         """Attack 18."""
-        told = line(transfer(hostile, hostile), WALL)
+        told = json_line(transfer(hostile, hostile), WALL)
         assert told.endswith("}\n") and all(32 <= ord(c) < 127 for c in told[:-1])
         assert json.loads(told)["path"] == hostile
 
     @given(st.text(st.characters()))
     def test_any_text_is_one_line_and_comes_back(self, text: str) -> None:
-        told = line(transfer(text), WALL)
+        told = json_line(transfer(text), WALL)
         assert told.isascii() and told[:-1].isprintable()
         assert json.loads(told)["path"] == text
 
     @pytest.mark.parametrize("odd", [float("nan"), float("inf")])
     def test_a_number_that_json_does_not_know_is_null(self, odd: float) -> None:
-        assert json.loads(line(ended(seconds=odd), WALL))["seconds"] is None
+        assert json.loads(json_line(ended(seconds=odd), WALL))["seconds"] is None
 
 
-class TestJsonLines:
+class TestLines:
     def test_each_fact_is_one_line_but_for_those_who_measure(self) -> None:
         written: list[str] = []
-        note = JsonLines(written.append, lambda: WALL)
+        note = Lines(written.append, lambda: WALL)
         note(transfer())
         note(Checked("pool/a", True, 0.1))
         note(Secured("client", "TLSv1.3", False))
@@ -160,7 +160,7 @@ class TestJsonLines:
                 raise OSError(errno.ENOSPC, "No space left on device")
             written.append(text)
 
-        note = JsonLines(write, lambda: WALL)
+        note = Lines(write, lambda: WALL)
         for _ in range(100):
             note(transfer())
         assert (note.lost, len(written)) == (100, 0)
@@ -172,7 +172,7 @@ class TestJsonLines:
     def test_a_closed_file_costs_lines(self, tmp_path: Path) -> None:
         stream = (tmp_path / "log").open("w")
         stream.close()
-        note = JsonLines(stream.write, lambda: WALL)
+        note = Lines(stream.write, lambda: WALL)
         note(transfer())
         assert note.lost == 1
 
@@ -254,7 +254,7 @@ class TestOutput:
         reader, writer = os.pipe()
         try:
             output = Output(partial(standard, writer))
-            note = JsonLines(output, lambda: WALL)
+            note = Lines(output, lambda: WALL)
             for _ in range(2000):
                 note(transfer("x" * 100))
             assert 0 < note.lost < 2000
@@ -274,7 +274,7 @@ class TestOutput:
         ours, theirs = socket.socketpair()
         with ours, theirs:
             output = Output(partial(standard, ours.fileno()))
-            note = JsonLines(output, lambda: WALL)
+            note = Lines(output, lambda: WALL)
             for _ in range(5000):
                 note(transfer("x" * 100))
             assert 0 < note.lost < 5000

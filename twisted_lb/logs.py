@@ -8,13 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
 from .config.locate import Path as Key
 from .config.meaning import Complaint, Meaning
 from .config.named import outputs
 from .config.settings import Frontend, Log
 from .facts import ChannelObserved, Fact
-from .observe import JsonLines, Output, appended, open_log
+from .observe import Form, Lines, Output, appended, json_line, open_log
+from .textline import text_line
+
+FORMS: Final[dict[str, Form]] = {"json": json_line, "text": text_line}
 
 
 class CannotWrite(Exception):
@@ -34,13 +38,13 @@ class Logs:
         key, name = "log.access", log.access
         try:
             access = open_log(log)
-            self._access = JsonLines(access, wall)
+            self._access = Lines(access, wall, form=FORMS[log.format])
             self._outputs = {"": access}
-            self._observed: dict[str, JsonLines] = {}
+            self._observed: dict[str, Lines] = {}
             for frontend in frontends:
                 key, name = f"frontend[{frontend.name}].observe", frontend.observe
                 if name:
-                    self._observed[frontend.name] = JsonLines(self._output(name), wall, name)
+                    self._observed[frontend.name] = Lines(self._output(name), wall, name)
         except OSError as error:
             raise CannotWrite(f"{key}: {name}: cannot be written: {error.strerror}") from error
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import socket
 import stat
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from math import isfinite
 from typing import Any, Final
 
@@ -35,10 +34,13 @@ from .facts import (
     SessionEnded,
     TransferEnded,
 )
+from .textline import shape
 
 log = Logger()
 
 Observer = Callable[[Fact], None]
+Form = Callable[[Fact, float], str]
+"""Makes a line, with its end, of a fact at a time in seconds since 1970."""
 
 
 def fanout(*observers: Observer) -> Note:
@@ -57,11 +59,12 @@ def fanout(*observers: Observer) -> Note:
 # -- lines ---------------------------------------------------------------------------------------
 
 
-class JsonLines:
-    """Each fact as one line: a flat JSON object, all ASCII, so that any terminal may show it.
+class Lines:
+    """Each fact as one line, all ASCII, so that any terminal may show it.
 
     `write` takes a line with its end; what it raises as OSError or ValueError (a closed file)
-    loses the line. `wall` tells seconds since 1970; `name` is what the log calls these lines.
+    loses the line. `wall` tells seconds since 1970; `name` is what the log calls these lines, and
+    `form` makes one of a fact; None: JSON.
     """
 
     def __init__(
@@ -69,12 +72,14 @@ class JsonLines:
         write: Callable[[str], object],
         wall: Callable[[], float],
         name: str = "the access log",
+        form: Form | None = None,
     ) -> None:
         self.lost = 0
         """Lines that could not be written, ever."""
         self._write = write
         self._wall = wall
         self._name = name
+        self._form = form or json_line
         self._failing = False
 
     def __call__(self, fact: Fact) -> None:
@@ -82,7 +87,7 @@ class JsonLines:
         if isinstance(fact, MEASURED):
             return
         try:
-            self._write(line(fact, self._wall()))
+            self._write(self._form(fact, self._wall()))
         except (OSError, ValueError) as why:
             self.lost += 1
             if not self._failing:
@@ -98,10 +103,10 @@ class JsonLines:
             self._failing = False
 
 
-def line(fact: Fact, wall: float) -> str:
+def json_line(fact: Fact, wall: float) -> str:
     """The fact as one line with its end, whatever bytes its peers had put into it (attack 18)."""
     when = datetime.fromtimestamp(wall, UTC).isoformat(timespec="milliseconds")
-    kind, names = _shape(fact)
+    kind, names = shape(fact)
     told: dict[str, object] = {"time": when.replace("+00:00", "Z"), "fact": kind}
     told |= {name: _plain(getattr(fact, name)) for name in names}
     # JSON leaves DEL as it is; all else that a terminal obeys is escaped by ensure_ascii.
@@ -113,18 +118,6 @@ def _plain(value: object) -> object:
     if isinstance(value, float):
         return round(value, 6) if isfinite(value) else None
     return value if value is None or isinstance(value, (int, str)) else str(value)
-
-
-def _shape(fact: Fact) -> tuple[str, tuple[str, ...]]:
-    """What this kind of fact is called, and its fields: `connection-ended`, (connection, …)."""
-    kind: Any = type(fact)
-    return _shape_of(kind)
-
-
-@cache
-def _shape_of(kind: Any) -> tuple[str, tuple[str, ...]]:
-    name = re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
-    return name, tuple(field.name for field in attrs.fields(kind))
 
 
 # -- where lines go ------------------------------------------------------------------------------
@@ -245,7 +238,7 @@ class Counters:
             case ServerChanged():
                 self._counts["servers", fact.server, fact.state] += 1
             case _:
-                self._counts["other", _shape(fact)[0]] += 1
+                self._counts["other", shape(fact)[0]] += 1
 
     def snapshot(self) -> dict[str, Any]:
         """The counts, nested by what they are of: `["connections"]["ftp"]["done"]`."""

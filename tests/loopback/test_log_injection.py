@@ -13,7 +13,7 @@ from tests.loopback.ftp_site import FtpSite, ftp
 from tests.loopback.site import Site
 from tests.loopback.test_hello import BLUE, RED, by_name
 from twisted_lb.facts import ConnectionEnded, TransferEnded
-from twisted_lb.observe import line
+from twisted_lb.observe import json_line
 
 SERVER = "127.0.0.2"
 HOSTILE = [
@@ -28,7 +28,7 @@ SECRET = "hunter2-hunter2"
 
 def told(site: Site) -> list[dict[str, object]]:
     """What the log says of everything that happened; every line is fit to be shown."""
-    lines = [line(fact, 0.0) for fact in site.facts]
+    lines = [json_line(fact, 0.0) for fact in site.facts]
     for each in lines:
         assert each.endswith("\n")
         assert each[:-1].isascii()

@@ -382,6 +382,8 @@ class Log:
 
     access: str = "stdout"
     """`stdout`, `off`, or a file's path."""
+    format: Literal["json", "text"] = "json"
+    """A line of the access log: an object for programs, or words for people, as HAProxy's."""
 
 
 @attrs.frozen
