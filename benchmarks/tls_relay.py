@@ -11,25 +11,27 @@ encrypted), through
     socket N    OpenSSL on the socket itself, blocking, reading N KiB at once
 
 each in a process of its own, whose CPU time is what the kernel counts. `gathered` passes on what
-several records held in one call. The ways take turns; printed are
-medians, and of CPU seconds the least and the most. Client and server are in one process and share
-the machine with what is measured: the CPU seconds are the figure to go by.
+several records held in one call; on a socket, down, there is nothing to gather. The ways take
+turns; printed are medians, and of CPU seconds the least and the most. Client and server are in
+one process and share the machine with what is measured: the CPU seconds are the figure to go by.
 
 With Python 3.11, Twisted 26.10 and OpenSSL 4.0 on x86-64 with two cores, TLS 1.3, AES-256-GCM, on a
 machine that others used, too:
 
                              up: CPU s/GiB  MiB/s      down: CPU s/GiB  MiB/s
-    lb-proxy             3.21 (2.34-3.54)    256    3.55 (2.84-3.99)    244
-    in clear             1.60 (1.38-1.90)    500    1.51 (1.39-2.00)    453
-    memory 16            2.55 (2.04-2.73)    313    2.37 (2.18-2.48)    336
-    memory 64            1.96 (1.65-2.43)    375    2.23 (1.88-2.53)    367
-    memory 256           1.97 (1.33-2.04)    432    1.85 (1.69-2.19)    426
-    memory 64 gathered   2.08 (1.49-2.14)    418    1.81 (1.45-2.04)    466
-    memory 256 gathered  1.75 (1.56-1.80)    540    2.76 (2.33-2.84)    347
-    socket 16            1.73 (1.42-1.90)    473    1.70 (1.57-1.91)    500
-    socket 64            1.71 (1.49-1.87)    440    1.62 (1.26-1.93)    427
-    socket 256           1.65 (1.61-1.80)    400    1.55 (1.17-1.67)    465
-    socket 64 gathered   1.44 (1.39-1.75)    439    1.81 (1.30-1.92)    463
+    lb-proxy             3.30 (2.84-3.66)    237    3.10 (2.50-3.36)    279
+    in clear             1.90 (1.26-1.96)    383    1.66 (1.29-1.88)    398
+    memory 16            2.48 (1.84-2.71)    345    2.43 (1.74-2.53)    376
+    memory 64            2.00 (1.56-2.18)    412    2.09 (1.94-2.31)    414
+    memory 256           1.72 (1.49-2.05)    461    2.05 (1.79-2.30)    425
+    memory 64 gathered   1.90 (1.50-2.17)    454    1.62 (1.43-1.95)    533
+    memory 256 gathered  1.58 (1.34-1.84)    503    2.38 (2.18-3.20)    339
+    socket 16            1.68 (1.51-1.93)    379    1.71 (1.54-1.88)    382
+    socket 64            1.70 (1.27-1.92)    440    1.66 (1.50-1.79)    312
+    socket 256           1.75 (1.51-2.12)    373    1.45 (1.15-1.58)    391
+    socket 64 gathered   1.66 (1.61-1.79)    444    1.47 (1.46-2.01)    465
+
+What follows from them: docs/decisions/tls-relay.md.
 """
 
 from __future__ import annotations

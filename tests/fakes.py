@@ -30,6 +30,8 @@ def tcp(host: str, port: int) -> IAddress:
 class WireTransport(StringTransport):
     """A transport that notes how it was ended: `finish`, `close` or `abort`, in order."""
 
+    bufferSize = 65_536  # as Twisted's transports come
+
     def __init__(self, peer: str = "192.0.2.7", host: str = "192.0.2.1") -> None:
         super().__init__(hostAddress=tcp(host, 3000), peerAddress=tcp(peer, 50000))
         self.endings: list[str] = []

@@ -6,6 +6,8 @@ from twisted.internet.task import Clock
 
 from tests.fakes import Wire
 from twisted_lb.relay import FLUSH_TIMEOUT, Joined
+from twisted_lb.relay.transports import READ_IN_TLS
+from twisted_lb.terms import TlsFacts
 
 
 class Pair:
@@ -31,6 +33,19 @@ def test_bytes_pass_both_ways_and_are_counted() -> None:
     pair.server.says(b"welcome!")
     assert (pair.server.heard, pair.client.heard) == (b"hello", b"welcome!")
     assert (pair.joined.from_client, pair.joined.from_server) == (5, 8)
+
+
+def test_both_sides_are_read_in_larger_pieces_where_one_is_in_tls() -> None:
+    for side in ("client", "server"):
+        wires = {"client": Wire(), "server": Wire()}
+        wires[side].end.tls = TlsFacts("TLSv1.3", "", "")
+        Joined(wires["client"].end, wires["server"].end, Clock(), lambda joined: None)
+        assert {wire.transport.bufferSize for wire in wires.values()} == {READ_IN_TLS}
+
+
+def test_in_clear_both_sides_are_read_as_twisted_reads() -> None:
+    pair = Pair()
+    assert {pair.client.transport.bufferSize, pair.server.transport.bufferSize} == {65_536}
 
 
 def test_what_the_client_said_before_it_was_joined_comes_first() -> None:

@@ -37,6 +37,8 @@ _BYTES_ACKED = slice(120, 128)
 class Transport(Shape):
     """What Ends ask of a Twisted transport: Transport, IConsumer, IPushProducer in one."""
 
+    bufferSize: int
+
     def write(self, data: bytes) -> None: ...
     def loseConnection(self) -> None: ...
     def loseWriteConnection(self) -> None: ...
@@ -264,6 +266,10 @@ class End:
             self._paused -= {why}
             if not self._paused and not self.lost:
                 self.transport.resumeProducing()
+
+    def read_at_once(self, most: int) -> None:
+        """Read so many bytes at once, and hold so many before who fills us is paused."""
+        self._line.transport.bufferSize = most
 
     # -- told by the line ---------------------------------------------------------------------
 

@@ -17,6 +17,10 @@ from ..terms import Ending
 FLUSH_TIMEOUT = 120.0
 """Seconds that a side gets to read what is left for it when all is over; then it is reset."""
 
+READ_IN_TLS = 96 << 10
+"""Bytes that are read at once where one side is in TLS: fewer turns of the reactor than with
+Twisted's 64 KiB. From 128 KiB on malloc would map each read anew (docs/decisions/tls-relay.md)."""
+
 Watching = Callable[[bytes], bool]
 """Looks at the beginning of what one side says; False: it has seen enough."""
 
@@ -67,6 +71,9 @@ class Joined:
         self._living = 2
         self._client = _flow(self, client, server, "client-left", overhear)
         self._server = _flow(self, server, client, "server-closed", watch)
+        if client.tls is not None or server.tls is not None:
+            client.read_at_once(READ_IN_TLS)
+            server.read_at_once(READ_IN_TLS)
         client.fed_by(server.transport)
         server.fed_by(client.transport)
 
