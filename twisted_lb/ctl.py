@@ -1,12 +1,13 @@
-"""Entry: `lb-proxyctl COMMAND …`: the operator's tool; each command is a file of its own.
+"""Entry: `lb-proxyctl COMMAND …`: the operator's tool.
 
-A command's file has `main(arguments, name) -> exit status`. It is imported when it is asked for:
-some need an extra that not everybody installs.
+Most commands ask a running balancer (`control`). The others bring what they need: each is a module
+with `main(arguments, name) -> exit status`, imported when it is asked for, as some need an extra
+that not everybody installs.
 """
 
 from __future__ import annotations
 
-import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -14,10 +15,14 @@ from typing import Final
 
 import attrs
 
+from .control.client import Client, Refused, Unreachable, place
+from .control.commands import FAILED, UNREACHABLE
+from .control.parser import parser
+
 
 @attrs.frozen
 class Command:
-    """One command of the tool."""
+    """One command that brings what it needs."""
 
     module: str
     summary: str
@@ -35,23 +40,36 @@ COMMANDS: Final = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status: 0 done, 1 something is wrong, 2 wrong usage."""
-    parser = argparse.ArgumentParser(
-        "lb-proxyctl",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog="\n".join(["commands:", *(f"  {n:8} {c.summary}" for n, c in COMMANDS.items())]),
-    )
-    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND")
+    """Run a command; returns the exit status (`control.commands.STATUSES`)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    chosen = parser.parse_args(given[:1]).command
-    command = COMMANDS[chosen]
+    if given[:1] and given[0] in COMMANDS:
+        return _bring(given[0], given[1:])
+    tree = parser(others={name: command.summary for name, command in COMMANDS.items()})
+    options = tree.parse_args(given)
+    try:
+        where = place(options.at, options.token_file, options.config, os.environ)
+        status: int = options.run(options, Client(where))
+    except Unreachable as why:
+        print(f"{tree.prog}: {why}", file=sys.stderr)
+        return UNREACHABLE
+    except Refused as why:
+        print(f"{tree.prog} {options.command}: {why}", file=sys.stderr)
+        return FAILED
+    except BrokenPipeError:  # whoever read it has seen enough
+        sys.stdout = None
+        return FAILED
+    return status
+
+
+def _bring(name: str, arguments: list[str]) -> int:
+    command = COMMANDS[name]
     try:
         module = import_module(command.module)
     except ModuleNotFoundError as missing:
         if (missing.name or "").startswith("twisted_lb"):
             raise
         needed = f"pip install 'twisted-lb[{command.extra}]'"
-        print(f"lb-proxyctl {chosen}: needs {missing.name}: {needed}", file=sys.stderr)
-        return 1
-    status: int = module.main(given[1:], f"{parser.prog} {chosen}")
+        print(f"lb-proxyctl {name}: needs {missing.name}: {needed}", file=sys.stderr)
+        return FAILED
+    status: int = module.main(arguments, f"lb-proxyctl {name}")
     return status

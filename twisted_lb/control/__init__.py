@@ -1,0 +1,1 @@
+"""`lb-proxyctl`: what an operator asks of a running balancer, and how it is shown."""
