@@ -230,6 +230,7 @@ DOCUMENTS = st.builds(
             s.AdminEndpoint("/run/lb.sock", (Address("10.0.0.1", 8404),), "/etc/token"),
         ]
     ),
+    takeover=st.sampled_from([s.Takeover(), s.Takeover("/run/takeover")]),
 )
 
 

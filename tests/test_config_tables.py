@@ -57,6 +57,7 @@ def test_every_table_has_its_header() -> None:
         "[limits]",
         "[log]",
         "[admin]",
+        "[takeover]",
     ]
 
 
@@ -75,7 +76,8 @@ def test_every_default_can_be_written_and_read(field: Field) -> None:
 
 
 def test_keys_that_hold_several_tables_are_singular() -> None:
-    assert set(TABLES[""].keys) == {"frontend", "group", "backend", "limits", "log", "admin"}
+    tables = {"frontend", "group", "backend", "limits", "log", "admin", "takeover"}
+    assert set(TABLES[""].keys) == tables
     assert TABLES["[[backend]]"].keys["server"].attribute == "servers"
     assert TABLES["[frontend.ftp]"].keys["passive_ports"].attribute == "passive_ports"
 
@@ -137,4 +139,4 @@ def test_a_walk_meets_every_table_with_its_path() -> None:
     assert met["group", "g", "role", "any"] is s.RoleRule
     assert met["backend", 0, "server", 0] is s.ServerRule
     assert met["limits",] is s.Limits
-    assert len(met) == 24
+    assert len(met) == 25

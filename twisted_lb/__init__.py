@@ -2,7 +2,8 @@
 
 The map, in the order in which a connection meets the files (docs/life-of-a-connection.md):
 
-    listeners, accept   who may come in: out come Ends           ends, admission
+    listeners, opened, accept
+                        who may come in: out come Ends           ends, admission
     opening             what a client shows: a Route             wire/
     claims              a seat in its session                    session/
     backend             a server that answers                    balance, dial, health/

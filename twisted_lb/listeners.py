@@ -1,19 +1,16 @@
-"""Opens the listeners of frontends, all or none: one that cannot bind fails the start, or the
+"""Opens the listeners of a frontend, all or none: one that cannot bind fails the start, or the
 change to another configuration."""
 
 from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import attrs
 from twisted.internet.address import UNIXAddress
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import IAddress, IListeningPort
+from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import ServerFactory
 from twisted.python.failure import Failure
 
@@ -46,7 +43,7 @@ def listen(reactor: Reactor, frontend: Frontend, factory: ServerFactory) -> list
     opened: list[IListeningPort] = []
     try:
         for place in places(frontend):
-            opened.append(_listen(reactor, frontend, place, factory))
+            opened.append(listen_at(reactor, frontend, place, factory))
     except CannotListen:
         for port in opened:
             port.stopListening()
@@ -59,89 +56,13 @@ def places(frontend: Frontend) -> tuple[Place, ...]:
     return (*((frontend.endpoint,) if frontend.endpoint else ()), *frontend.listen)
 
 
-def _listen(
+def listen_at(
     reactor: Reactor, frontend: Frontend, place: Place, factory: ServerFactory
 ) -> IListeningPort:
+    """Listen at one of its places. Raises CannotListen."""
     if isinstance(place, str):
         return _listen_endpoint(reactor, frontend, factory)
     return _listen_address(reactor, frontend, place, factory)
-
-
-@attrs.define(eq=False)
-class Listener:
-    """An open listener."""
-
-    frontend: str
-    port: IListeningPort
-    way: Way
-
-
-class Way(ServerFactory):
-    """Leads whoever connects to the entrance that is in force."""
-
-    noisy = False
-
-    def __init__(self, entrance: ServerFactory) -> None:
-        self.entrance = entrance
-
-    # IFactory
-
-    def buildProtocol(self, addr: IAddress | None) -> Any:
-        return self.entrance.buildProtocol(addr)
-
-
-class Listeners:
-    """All open listeners, by where they listen. What stays the same through a change of frontends
-    listens on: nobody is refused meanwhile."""
-
-    def __init__(self, reactor: Reactor) -> None:
-        self._reactor = reactor
-        self._open: dict[object, Listener] = {}
-
-    def __iter__(self) -> Iterator[Listener]:
-        return iter(self._open.values())
-
-    def change(self, wanted: Iterable[tuple[Frontend, ServerFactory]]) -> list[Listener]:
-        """Listen for these frontends, and no others; those that were opened for it.
-
-        Raises CannotListen, with nothing changed.
-        """
-        places = {key: each for each in wanted for key in _keys(each[0])}
-        opened: dict[object, Listener] = {}
-        try:
-            for key, (frontend, entrance) in places.items():
-                if key not in self._open:
-                    way = Way(entrance)
-                    port = _listen(self._reactor, frontend, _place(key), way)
-                    opened[key] = Listener(frontend.name, port, way)
-        except BaseException:
-            for listener in opened.values():
-                listener.port.stopListening()
-            raise
-        for key in [key for key in self._open if key not in places]:
-            self._open.pop(key).port.stopListening()
-        self._open |= opened
-        for key, (frontend, entrance) in places.items():
-            self._open[key].frontend, self._open[key].way.entrance = frontend.name, entrance
-        return list(opened.values())
-
-    def close(self) -> Deferred[Any]:
-        """Listen no more; fires when all are closed."""
-        closing = [maybeDeferred(listener.port.stopListening) for listener in self]
-        self._open.clear()
-        return DeferredList(closing)
-
-
-def _keys(frontend: Frontend) -> Iterator[object]:
-    """What each of its listeners is known by: where any port will do, by whose it is, too."""
-    for number, place in enumerate(places(frontend)):
-        any_port = isinstance(place, Address) and place.port == 0
-        yield (place, frontend.name, number) if any_port else place
-
-
-def _place(key: object) -> Place:
-    place: Place = key[0] if isinstance(key, tuple) else key  # type: ignore[assignment]
-    return place
 
 
 def _listen_address(

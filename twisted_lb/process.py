@@ -9,11 +9,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn, Protocol
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.logger import Logger
 from twisted.python.usage import Options as TwistedOptions
 
@@ -112,6 +114,12 @@ def install_signals(reactor: Any, program: Told, logs: Logs, reload: Callable[[]
     reactor.callWhenRunning(_replace_signals, reactor, program, logs)
 
 
+def end_in_order(reactor: Any) -> None:
+    """Stop the reactor and with it what runs, if that is not under way already."""
+    with suppress(ReactorNotRunning):
+        reactor.stop()
+
+
 def _replace_signals(reactor: Any, program: Told, logs: Logs) -> None:
     """What the reactor and twistd have installed is replaced, or called, too."""
     stopping = False
@@ -119,7 +127,7 @@ def _replace_signals(reactor: Any, program: Told, logs: Logs) -> None:
     def stop(number: int, frame: object) -> None:
         nonlocal stopping
         again, stopping = stopping, True
-        reactor.callFromThread(program.end_now if again else reactor.stop)
+        reactor.callFromThread(program.end_now if again else partial(end_in_order, reactor))
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ from .outside import AT_START
 from .plugins import Added, PluginError
 from .process import ends_the_process
 from .service import Balancer
+from .succession import Succession
+from .takeover import CannotTakeOver
 from .version import version
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class Program(Balancer):
     counters: Counters
     """What happened since the start; told in the process' log at a stop and at SIGUSR2."""
     source: Source
+    succession: Succession
     admin: Endpoint
     metrics: Metrics | None = None
 
@@ -82,6 +86,13 @@ class Program(Balancer):
         resource = AdminResource(Api(views, reload, shut_down), Access(), scrape, self._note)
         self.admin = Endpoint(self.settings.admin, resource, self._reactor, self._note)
         self.admin.setServiceParent(self)
+        self.succession.let_go = self.admin.stopService
+        self.succession.take_back = self._take_back
+
+    def _take_back(self) -> None:
+        """The process that wanted to take over has failed."""
+        if not self.draining:
+            self.admin.startService()
 
     def reload_file(self) -> Generation:
         """Read the configuration again and put it in force.
@@ -89,6 +100,8 @@ class Program(Balancer):
         Raises CannotReload, with everything as it was.
         """
         source = self.source
+        if self.draining:
+            raise self._not_reloaded("this process drains, and listens no more")
         try:
             text = Path(source.path).read_text(encoding="utf-8-sig")
             settings = load(text, source.path, plugins=source.plugins.names, looks=AT_START)
@@ -104,18 +117,17 @@ class Program(Balancer):
     def _put_in_force(self, settings: Settings) -> Generation:
         """All of it or, when something raises, nothing."""
         logs = self.source.logs
-        opened = logs.opened(settings.log, settings.frontends)
-        try:
+        with ExitStack() as undo:
+            opened = logs.opened(settings.log, settings.frontends)
+            undo.callback(opened.close)
             admin = self.admin.change(settings.admin)
-            try:
-                new = self.reload(settings)
-            except BaseException:
-                admin.undo()
-                raise
-        except BaseException:
-            opened.close()
-            raise
+            undo.callback(admin.undo)
+            offer = self.succession.change(settings.takeover.socket)
+            undo.callback(offer.undo)
+            new = self.reload(settings)
+            undo.pop_all()
         admin.commit()
+        offer.commit()
         logs.use(opened)
         if self.metrics is not None:
             self.metrics.reloaded(True, self.source.wall())
@@ -141,14 +153,21 @@ class Program(Balancer):
     # IService
 
     def privilegedStartService(self) -> None:
-        with ends_the_process(CannotListen):
+        with ends_the_process(CannotListen, CannotTakeOver):
+            self.succession.inherit()
             super().privilegedStartService()
 
     def startService(self) -> None:
-        with ends_the_process(CannotListen):
+        with ends_the_process(CannotListen, CannotTakeOver):
+            self.succession.inherit()
+            if not self.listening:
+                self._listen()
+            self.succession.ready()
             super().startService()
+            self.succession.begin(self.settings.takeover.socket)
 
     @inlineCallbacks
     def stopService(self):  # type: ignore[no-untyped-def]
+        yield self.succession.close()
         yield super().stopService()
         self.tell_counts()

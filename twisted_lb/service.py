@@ -25,7 +25,7 @@ from .drains import Drains
 from .ends import End, address
 from .facts import Announced, ConnectionEnded, Note, ServerChanged
 from .generation import BackendInForce, FrontInForce, Generation, Lasting, generation
-from .listeners import Listeners
+from .opened import Listeners
 from .plugins import NOTHING_ADDED, Added, added
 from .reactors import Reactor
 from .relay import Idle
@@ -57,9 +57,12 @@ class Balancer(MultiService):
         self._count = 0
         self._idle = Idle(reactor, self.claims.end)
         self._drains = Drains(reactor, lambda server: self.claims.evict(server, "drained"))
-        self._listeners = Listeners(reactor)
+        self.listeners = Listeners(reactor)
+        """Every open one."""
         self._emptied: Deferred[None] | None = None
         self._hurried = False
+        self.draining = False
+        """It stops: nobody new comes in."""
         self._certificates = Certificates(reactor, note)
         self._certificates.setServiceParent(self)
         self._lasting = Lasting(
@@ -95,7 +98,7 @@ class Balancer(MultiService):
     @property
     def listening(self) -> list[tuple[str, IListeningPort]]:
         """Frontend and port of every open listener."""
-        return [(listener.frontend, listener.port) for listener in self._listeners]
+        return [(listener.frontend, listener.port) for listener in self.listeners]
 
     @property
     def servers(self) -> Iterator[Server]:
@@ -172,14 +175,15 @@ class Balancer(MultiService):
         """Listen, if that was not done yet, and run."""
         if not self.listening:
             self._listen()
-        self._hurried = False
+        self._hurried = self.draining = False
         self._idle.start()
         super().startService()
 
     @inlineCallbacks
     def stopService(self):  # type: ignore[no-untyped-def]
         """Drain: stop listening, let living sessions end by themselves until the deadline."""
-        yield self._listeners.close()
+        self.draining = True
+        yield self.listeners.close()
         self._note(Announced("draining", f"{len(self.stories)} connections"))
         patience = self.settings.limits.drain if self.patience is None else self.patience
         yield self._until_empty(0.0 if self._hurried else patience)
@@ -292,7 +296,7 @@ class Balancer(MultiService):
         """Listen for its frontends. Raises CannotListen, with nothing changed."""
         hold = new.settings.limits.hold
         ways = [(f.parts.frontend, self._entrance(f, hold)) for f in new.fronts.values()]
-        for listener in self._listeners.change(ways):
+        for listener in self.listeners.change(ways):
             where = address(listener.port.getHost())
             self._note(Announced("listening", f"{listener.frontend} on {where}"))
 

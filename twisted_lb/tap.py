@@ -32,6 +32,7 @@ from .observe import Counters, fanout
 from .outside import AT_START, LOOKS
 from .plugins import Added, PluginError, installed
 from .process import (
+    end_in_order,
     ends_the_process,
     fail,
     install_signals,
@@ -40,6 +41,7 @@ from .process import (
     text_of,
 )
 from .program import Program, Source
+from .succession import Succession
 
 log = Logger()
 reactor: Any = _reactor
@@ -55,7 +57,16 @@ class Options(TwistedOptions):
         "FTP with its data channels, gateways with theirs, plain TCP, TLS passed through. "
         "A first configuration is in README.md, every key in docs/configuration.md."
     )
-    optParameters = [["config", "c", None, "The configuration: a TOML file."]]  # noqa: RUF012
+    optParameters = [  # noqa: RUF012
+        ["config", "c", None, "The configuration: a TOML file."],
+        [
+            "takeover",
+            None,
+            None,
+            "Take over from the process that serves and offers its sockets at this path; when "
+            "there is none, start as usual.",
+        ],
+    ]
     optFlags = [  # noqa: RUF012
         ["check", None, "Say everything that is wrong with the configuration, and exit 0 or 1."],
         ["live", None, "With --check: visit every server, too, and compare those of a backend."],
@@ -146,7 +157,11 @@ def makeService(options: Options) -> IService:
     with ends_the_process(PluginError):
         balancer = Program(settings, reactor, note, options.plugins)
     balancer.counters = counters
-    balancer.source = Source(options.file, options.plugins, logs, time.time, reactor.stop)
+    stop = partial(end_in_order, reactor)
+    balancer.source = Source(options.file, options.plugins, logs, time.time, stop)
+    balancer.succession = Succession(
+        reactor, balancer.listeners, note, stop, time.monotonic, options["takeover"] or ""
+    )
     if metrics is not None:
         metrics.watch(balancer)
         balancer.metrics = metrics

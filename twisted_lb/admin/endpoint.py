@@ -6,10 +6,7 @@ what is new is opened first, and when that fails nothing has changed.
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
-import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +26,7 @@ from ..facts import Announced, Note
 from ..listeners import CannotListen
 from ..reactors import Reactor
 from ..terms import Address
+from ..unixsocket import listen_privately, peer_of
 from .web import Access, AdminResource
 
 CONNECTIONS: Final = 64
@@ -36,8 +34,6 @@ CONNECTIONS: Final = 64
 LIFE: Final = 60.0
 """Seconds of a connection on which nothing is said."""
 TOKEN_LEAST: Final = 16
-_PEER: Final = struct.Struct("3i")
-"""Process, user, group: SO_PEERCRED (unix(7))."""
 
 
 @attrs.frozen
@@ -126,7 +122,7 @@ class Endpoint(Service):
     def _listen_at(self, place: Address | str) -> IListeningPort:
         factory = Visitors(self._site)
         if isinstance(place, str):
-            return _listen_unix(self._reactor, place, factory)
+            return listen_privately(self._reactor, place, factory, "admin.socket")
         host = "" if place.host == "*" else place.host
         try:
             return self._reactor.listenTCP(place.port, factory, 50, host)  # type: ignore[arg-type]
@@ -154,34 +150,6 @@ def _places(settings: AdminEndpoint) -> tuple[Address | str, ...]:
     return (*((settings.socket,) if settings.socket else ()), *settings.listen)
 
 
-def _listen_unix(reactor: Any, path: str, factory: Visitors) -> IListeningPort:
-    """For ourselves and root only, from the first moment on."""
-    _clear(path)
-    before = os.umask(0o177)
-    try:
-        port: IListeningPort = reactor.listenUNIX(path, factory, mode=0o600)
-    except CannotListenError as why:
-        raise CannotListen(f"admin.socket: {path}: {why.socketError.strerror}") from None
-    finally:
-        os.umask(before)
-    return port
-
-
-def _clear(path: str) -> None:
-    """Take away the socket of a process that is gone. Raises CannotListen for anything else."""
-    with socket.socket(socket.AF_UNIX) as tried:
-        try:
-            tried.connect(path)
-        except OSError as why:
-            if why.errno == errno.ENOENT:
-                return
-            if why.errno != errno.ECONNREFUSED or not Path(path).is_socket():
-                raise CannotListen(f"admin.socket: {path}: {why.strerror}") from None
-        else:
-            raise CannotListen(f"admin.socket: {path}: another process listens there")
-    Path(path).unlink(missing_ok=True)
-
-
 # -- who comes -------------------------------------------------------------------------------------
 
 
@@ -194,9 +162,9 @@ class Visitor(ProtocolWrapper):
     def makeConnection(self, transport: Any) -> None:
         handle = transport.getHandle()
         if getattr(handle, "family", None) == socket.AF_UNIX:
-            raw = handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-            self.uid = _PEER.unpack(raw)[1]
-            if self.uid not in (0, os.geteuid()):
+            peer = peer_of(handle)
+            self.uid = peer.uid
+            if not peer.ours:
                 transport.abortConnection()
         super().makeConnection(transport)
 

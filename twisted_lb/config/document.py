@@ -22,6 +22,7 @@ from .settings import (
     RoleRule,
     Settings,
     SniRoute,
+    Takeover,
 )
 
 ServerPort = int | tuple[int, int] | Literal["same"]
@@ -70,6 +71,7 @@ class Document:
     limits: Limits = attrs.field(factory=Limits)
     log: Log = attrs.field(factory=Log)
     admin: AdminEndpoint = attrs.field(factory=AdminEndpoint)
+    takeover: Takeover = attrs.field(factory=Takeover)
 
 
 def own_name(frontend: Frontend, backend: str) -> str:
@@ -107,6 +109,7 @@ def settle(document: Document) -> Settings:
         limits=document.limits,
         log=document.log,
         admin=document.admin,
+        takeover=document.takeover,
     )
 
 
@@ -130,6 +133,7 @@ def unsettle(settings: Settings) -> Document:
         limits=settings.limits,
         log=settings.log,
         admin=settings.admin,
+        takeover=settings.takeover,
     )
 
 

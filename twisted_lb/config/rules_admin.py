@@ -1,4 +1,4 @@
-"""Rules of the admin endpoint: nobody who is not trusted comes as far as to it.
+"""Rules of our own sockets: nobody who is not trusted comes as far as to the admin endpoint.
 
 Sans-I/O.
 """
@@ -27,15 +27,27 @@ def others_show_a_token(meaning: Meaning) -> Iterator[Complaint]:
 
 def sockets_have_paths_that_fit(meaning: Meaning) -> Iterator[Complaint]:
     """The kernel takes no longer ones."""
-    path = meaning.document.admin.socket
-    if len(path.encode()) > SOCKET_MOST:
-        yield Complaint(("admin", "socket"), f"is longer than the {SOCKET_MOST} bytes it may have")
-    elif path and not path.startswith("/"):
-        yield Complaint(("admin", "socket"), f"wants a whole path, as /run/{path}")
+    document = meaning.document
+    for key, path in (("admin", document.admin.socket), ("takeover", document.takeover.socket)):
+        if len(path.encode()) > SOCKET_MOST:
+            yield Complaint((key, "socket"), f"is longer than the {SOCKET_MOST} bytes it may have")
+        elif path and not path.startswith("/"):
+            yield Complaint((key, "socket"), f"wants a whole path, as /run/{path}")
+
+
+def each_has_a_socket_of_its_own(meaning: Meaning) -> Iterator[Complaint]:
+    """Who takes over does not speak HTTP."""
+    document = meaning.document
+    if document.takeover.socket and document.takeover.socket == document.admin.socket:
+        yield Complaint(("takeover", "socket"), "is admin.socket: name another one")
 
 
 def _loopback(host: str) -> bool:
     return is_address(host) and ip_address(host).is_loopback
 
 
-RULES: Final[tuple[Rule, ...]] = (others_show_a_token, sockets_have_paths_that_fit)
+RULES: Final[tuple[Rule, ...]] = (
+    others_show_a_token,
+    sockets_have_paths_that_fit,
+    each_has_a_socket_of_its_own,
+)

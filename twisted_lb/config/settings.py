@@ -53,6 +53,7 @@ __all__ = [
     "ShownCertificate",
     "SniRoute",
     "Startups",
+    "Takeover",
     "TlsVersion",
 ]
 
@@ -406,6 +407,15 @@ class AdminEndpoint:
 
 
 @attrs.frozen
+class Takeover:
+    """How another process may go on in our place (docs/how-to/upgrade.md)."""
+
+    socket: str = ""
+    """A unix socket, where our own user's and root's processes get what we listen with; empty:
+    nowhere."""
+
+
+@attrs.frozen
 class Settings:
     """A whole configuration, valid in itself: every name that is used is defined."""
 
@@ -415,6 +425,7 @@ class Settings:
     limits: Limits = Limits()
     log: Log = Log()
     admin: AdminEndpoint = AdminEndpoint()
+    takeover: Takeover = Takeover()
 
     def groups_of(self, frontend: Frontend) -> tuple[Group, ...]:
         """The groups that this frontend's connections may belong to."""

@@ -231,6 +231,9 @@ KINDS: Final[Kinds] = {
     (s.AdminEndpoint, "socket"): attrs.evolve(
         v.TEXT, wants="the path of a unix socket", example='"/run/twisted-lb/admin.sock"'
     ),
+    (s.Takeover, "socket"): attrs.evolve(
+        v.TEXT, wants="the path of a unix socket", example='"/run/twisted-lb/takeover"'
+    ),
     (s.AdminEndpoint, "listen"): at.LISTEN,
     (s.AdminEndpoint, "token_file"): v.FILE,
 }
