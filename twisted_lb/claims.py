@@ -135,6 +135,11 @@ class Claims:
             raise
         return self._sit(channel, orders, "announced")
 
+    @property
+    def living(self) -> int:
+        """How many channels there are."""
+        return len(self._seats)
+
     def seats(self, session: Session) -> Iterator[Seat]:
         """Those of its living channels, in order of arrival."""
         for channel in session.channels.values():

@@ -49,6 +49,7 @@ def listen_privately(
     try:
         port: IListeningPort = reactor.listenUNIX(path, factory, backlog, mode=0o600)
     except CannotListenError as why:
+        factory.doStop()  # Twisted has started it, and forgets that
         raise CannotListen(f"{key}: {path}: {why.socketError.strerror}") from None
     finally:
         os.umask(before)

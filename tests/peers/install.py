@@ -28,6 +28,7 @@ PACKAGES = (
     ("libnginx-mod-stream", "nginx-light", "stunnel4"),
     ("hercules", "inetutils-telnet", "inetutils-telnetd", "s3270"),
     ("bind9-dnsutils", "testssl.sh"),
+    ("chromium", "fonts-dejavu-core"),
 )
 """What is wanted of Debian; the packages of one line may be installed together."""
 

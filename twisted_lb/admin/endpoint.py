@@ -16,7 +16,10 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import connectionDone
+from twisted.internet.task import deferLater
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
 from twisted.web.server import Site
 
 from ..capped import CappedRequest
@@ -34,6 +37,22 @@ CONNECTIONS: Final = 64
 LIFE: Final = 60.0
 """Seconds of a connection on which nothing is said."""
 TOKEN_LEAST: Final = 16
+Place = Address | str
+"""Where it listens: an address, or a unix socket's path."""
+
+
+@attrs.frozen(eq=False)
+class Open:
+    """An open listener, and who came by it."""
+
+    port: IListeningPort
+    visitors: Visitors
+
+    def close(self) -> Deferred[Any]:
+        """Listen no more, and cut off whoever came by it."""
+        for visitor in self.visitors.inside():
+            visitor.cut()
+        return maybeDeferred(self.port.stopListening)
 
 
 @attrs.frozen
@@ -57,15 +76,17 @@ class Endpoint(Service):
         self._resource = resource
         self._reactor = reactor
         self._note = note
-        self._open: dict[Address | str, IListeningPort] = {}
+        self._open: dict[Place, Open] = {}
+        self._visitors: set[Visitor] = set()
+        """Who is connected."""
         resource.access = access(settings)
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Where it listens by TCP."""
         return tuple(
-            address(port.getHost())
-            for place, port in self._open.items()
+            address(each.port.getHost())
+            for place, each in self._open.items()
             if isinstance(place, Address)
         )
 
@@ -78,13 +99,13 @@ class Endpoint(Service):
         def commit() -> None:
             self._settings, self._resource.access = settings, newer
             for place in self._open.keys() - set(_places(settings)):
-                self._open.pop(place).stopListening()
+                self._open.pop(place).close()
             self._open |= opened
             self._tell(opened)
 
         def undo() -> None:
-            for port in opened.values():
-                port.stopListening()
+            for each in opened.values():
+                each.close()
 
         return Change(commit, undo)
 
@@ -100,38 +121,39 @@ class Endpoint(Service):
     def stopService(self) -> Deferred[Any]:
         """Listen no more; who is connected is cut off."""
         super().stopService()
-        closing = [maybeDeferred(port.stopListening) for port in self._open.values()]
+        closing = [each.close() for each in self._open.values()]
         self._open.clear()
-        self._site.stopFactory()
+        closing.append(deferLater(self._reactor, 0))  # the reactor tells them in its next turn
         return DeferredList(closing)
 
     # -- listening ----------------------------------------------------------------------------
 
-    def _listen(self, settings: AdminEndpoint) -> dict[Address | str, IListeningPort]:
-        opened: dict[Address | str, IListeningPort] = {}
+    def _listen(self, settings: AdminEndpoint) -> dict[Place, Open]:
+        opened: dict[Place, Open] = {}
         try:
             for place in _places(settings):
                 if place not in self._open:
                     opened[place] = self._listen_at(place)
         except CannotListen:
-            for port in opened.values():
-                port.stopListening()
+            for each in opened.values():
+                each.close()
             raise
         return opened
 
-    def _listen_at(self, place: Address | str) -> IListeningPort:
-        factory = Visitors(self._site)
+    def _listen_at(self, place: Place) -> Open:
+        factory = Visitors(self._site, self._visitors)
         if isinstance(place, str):
-            return listen_privately(self._reactor, place, factory, "admin.socket")
+            return Open(listen_privately(self._reactor, place, factory, "admin.socket"), factory)
         host = "" if place.host == "*" else place.host
         try:
-            return self._reactor.listenTCP(place.port, factory, 50, host)  # type: ignore[arg-type]
+            port = self._reactor.listenTCP(place.port, factory, 50, host)  # type: ignore[arg-type]
         except CannotListenError as why:
             raise CannotListen(f"admin.listen: {place}: {why.socketError.strerror}") from None
+        return Open(port, factory)
 
-    def _tell(self, opened: dict[Address | str, IListeningPort]) -> None:
-        for place, port in opened.items():
-            where = place if isinstance(place, str) else address(port.getHost())
+    def _tell(self, opened: dict[Place, Open]) -> None:
+        for place, each in opened.items():
+            where = place if isinstance(place, str) else address(each.port.getHost())
             self._note(Announced("listening", f"admin on {where}"))
 
 
@@ -146,7 +168,7 @@ def access(settings: AdminEndpoint) -> Access:
     return Access(token, settings.allow == "act")
 
 
-def _places(settings: AdminEndpoint) -> tuple[Address | str, ...]:
+def _places(settings: AdminEndpoint) -> tuple[Place, ...]:
     return (*((settings.socket,) if settings.socket else ()), *settings.listen)
 
 
@@ -167,13 +189,31 @@ class Visitor(ProtocolWrapper):
             if not peer.ours:
                 transport.abortConnection()
         super().makeConnection(transport)
+        self.factory.visitors.add(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.factory.visitors.discard(self)
+        super().connectionLost(reason)
+
+    def cut(self) -> None:
+        """Close it now."""
+        transport: Any = self.transport
+        transport.abortConnection()
 
 
 class Visitors(WrappingFactory):
-    """Lets in so many at a time."""
+    """Lets in so many at a time, whichever way they come."""
 
     protocol = Visitor
     noisy = False
 
+    def __init__(self, site: Site, visitors: set[Visitor]) -> None:
+        super().__init__(site)
+        self.visitors = visitors
+
+    def inside(self) -> list[Visitor]:
+        """Who came this way."""
+        return [visitor for visitor in self.visitors if visitor.factory is self]
+
     def buildProtocol(self, addr: Any) -> Any:
-        return super().buildProtocol(addr) if len(self.protocols) < CONNECTIONS else None
+        return super().buildProtocol(addr) if len(self.visitors) < CONNECTIONS else None

@@ -8,7 +8,14 @@ from typing import Final
 
 import attrs
 
-from ..facts import Checked, Fact, ServerChanged
+from ..facts import (
+    Checked,
+    ConnectionEnded,
+    Fact,
+    ServerChanged,
+    SessionEnded,
+    TransferEnded,
+)
 
 CHANGES: Final = 50
 """Changes of one server that are remembered: some hundred bytes each."""
@@ -35,6 +42,10 @@ class Memory:
     """Whether it was good, and the seconds that it took; the latest last."""
     checked: float | None = None
     """When the latest was, in seconds since 1970."""
+    sessions: int = 0
+    """That have ended."""
+    bytes: int = 0
+    """That connections and transfers have moved which have ended."""
     expires: float | None = None
     """When its certificate ends, as the checks have seen it."""
 
@@ -49,6 +60,12 @@ class Past:
     def __call__(self, fact: Fact) -> None:
         """Remember it; who is not a server's is passed by."""
         match fact:
+            case SessionEnded() if fact.server:
+                self._known(fact.server).sessions += 1
+            case ConnectionEnded() if fact.server:
+                self._known(fact.server).bytes += fact.from_client + fact.from_server
+            case TransferEnded() if fact.server:
+                self._known(fact.server).bytes += fact.bytes
             case ServerChanged(server, "removed", _):
                 self._memories.pop(server, None)
             case ServerChanged(server, state, reason):

@@ -144,6 +144,7 @@ class Api:
     """Ends the process when its sessions have ended, or after so many seconds; None: as set."""
     who: str = "the API"
     """Who asks, for the log."""
+    may_act: bool = True
 
     def server(self, given: Json) -> Server:
         """The server that the path names. Raises Refused."""
@@ -157,6 +158,10 @@ class Api:
 # -- answers ---------------------------------------------------------------------------------------
 
 
+def _status(api: Api, _: Json) -> Json:
+    return {**api.views.status(), "may_act": api.may_act}
+
+
 def _change(api: Api, given: Json) -> Json:
     server, balancer = api.server(given), api.views.balancer
     if "admin" in given:
@@ -168,7 +173,8 @@ def _change(api: Api, given: Json) -> Json:
 
 def _sessions(api: Api, given: Json) -> Json:
     limit, after = given.pop("limit", 100), given.pop("after", "")
-    return api.views.sessions(Filter(**given), limit, after)
+    newest = given.pop("order", "oldest") == "newest"
+    return api.views.sessions(Filter(**given), limit, after, newest)
 
 
 def _session(api: Api, given: Json) -> Json:
@@ -193,17 +199,17 @@ def _fail_back(api: Api, given: Json) -> Json:
         raise Refused(404, f"there is no backend {given['backend']}") from None
     except ValueError as why:
         raise Refused(409, str(why)) from None
-    return api.views.status()
+    return _status(api, given)
 
 
 def _reload(api: Api, given: Json) -> Json:
     api.reload()
-    return api.views.status()
+    return _status(api, given)
 
 
 def _shut_down(api: Api, given: Json) -> Json:
     api.shut_down(given.get("deadline"))
-    return api.views.status()
+    return _status(api, given)
 
 
 # -- the table -------------------------------------------------------------------------------------
@@ -212,7 +218,7 @@ _TEXT: Final = {"type": "string", "maxLength": MOST}
 _SERVER: Final = "/v1/servers/{backend}/{server}"
 
 ROUTES: Final[tuple[Route, ...]] = (
-    Route("GET", "/v1/status", "The balancer in a few figures.", lambda a, _: a.views.status()),
+    Route("GET", "/v1/status", "The balancer in a few figures.", _status),
     Route(
         "GET",
         "/v1/servers",
@@ -261,7 +267,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "GET",
         "/v1/sessions",
-        "Living sessions with their channels, oldest first, a page at a time.",
+        "Living sessions with their channels, a page at a time.",
         _sessions,
         query=(
             Given("backend", "only of this backend", _TEXT),
@@ -276,6 +282,7 @@ ROUTES: Final[tuple[Route, ...]] = (
                     "enum": ["pinning", "pinned", "closing", "lingering", "returning"],
                 },
             ),
+            Given("order", "which come first", {"type": "string", "enum": ["oldest", "newest"]}),
             Given("limit", "so many", {"type": "integer", "minimum": 1, "maximum": 1000}),
             Given("after", "`next` of the page before", {"type": "string", "pattern": SESSION}),
         ),

@@ -28,6 +28,9 @@ from .past import Past
 
 Json = dict[str, Any]
 
+CHANNELS: Final = 20_000
+"""Living channels that are gone through for one answer: some ten milliseconds."""
+
 STATES: Final = ("up", "down", "ejected", "drain", "maintenance")
 """How a server stands, in one word: what keeps new sessions away from it, if anything does."""
 
@@ -138,15 +141,27 @@ class Views:
 
     def servers(self) -> list[Json]:
         """Every server of every backend, in the configured order."""
-        return [self._server(server) for server in self.balancer.servers]
+        moving = self._moving()
+        return [self._server(server, moving) for server in self.balancer.servers]
+
+    def _moving(self) -> Counter[Server] | None:
+        """Bytes that living channels have moved, by server; None: there are too many of them."""
+        claims, found = self.balancer.claims, Counter[Server]()
+        if claims.living > CHANNELS:
+            return None
+        for session in claims.sessions:
+            if session.server is not None:
+                joined = (seat.joined for seat in claims.seats(session) if seat.joined is not None)
+                found[session.server] += sum(c.from_client + c.from_server for c in joined)
+        return found
 
     def server(self, server: Server) -> Json:
         """One of them, with what became of it."""
         changes = self.past.of(server).changes
         history = [{"time": iso(c.time), "state": c.state, "reason": c.reason} for c in changes]
-        return {**self._server(server), "history": history}
+        return {**self._server(server, self._moving()), "history": history}
 
-    def _server(self, server: Server) -> Json:
+    def _server(self, server: Server, moving: Counter[Server] | None) -> Json:
         memory, live = self.past.of(server), self.balancer.backends[server.backend]
         last = memory.changes[-1] if memory.changes else None
         weight = effective_weight(server, live.settings.slow_start, self.clock.seconds())
@@ -161,6 +176,8 @@ class Views:
             "weight": server.weight,
             "effective_weight": round(weight, 2),
             "sessions": server.sessions,
+            "sessions_in_all": memory.sessions + server.sessions,
+            "bytes": memory.bytes + moving[server] if moving is not None else None,
             "connections": server.connections,
             "maxconn": server.maxconn,
             "check": live.settings.check.type,
@@ -179,12 +196,12 @@ class Views:
 
     # -- sessions -----------------------------------------------------------------------------
 
-    def sessions(self, which: Filter, limit: int, after: str) -> Json:
-        """A page of them, oldest first; `next` is what comes after, when there is more."""
+    def sessions(self, which: Filter, limit: int, after: str, newest: bool = False) -> Json:
+        """A page of them, oldest or newest first; `next`: behind which there is more."""
         stories = self._stories()
         found = (
             session
-            for session in self._after(after)
+            for session in self._after(after, newest)
             if which.fits(session) and self._of_client(session, which.client, stories)
         )
         page = list(islice(found, limit + 1))
@@ -196,10 +213,12 @@ class Views:
         session = self.balancer.claims.sessions.get(id)
         return self._session(session, self._stories()) if session is not None else None
 
-    def _after(self, id: str) -> Iterator[Session]:
-        """Those that came after it, which may be gone meanwhile."""
-        last = _number(id) if id else 0
-        return dropwhile(lambda s: _number(s.id) <= last, self.balancer.claims.sessions)
+    def _after(self, id: str, newest: bool) -> Iterator[Session]:
+        """Those behind it in this order; it may be gone meanwhile."""
+        sessions, last = self.balancer.claims.sessions, _number(id) if id else 0
+        if newest:
+            return dropwhile(lambda s: bool(last) and _number(s.id) >= last, reversed(sessions))
+        return dropwhile(lambda s: _number(s.id) <= last, sessions)
 
     def _stories(self) -> dict[Seat, Story]:
         return {story.seat: story for story in self.balancer.stories if story.seat is not None}

@@ -90,7 +90,7 @@ class AdminResource(Resource):
         if route.acts and not self._may_act(request):
             raise Refused(403, 'this way is for reading: [admin] allow = "act" lets it act, too')
         given |= _query(route, request) | (_body(route, request) if route.acts else {})
-        api = attrs.evolve(self._api, who=_who(request))
+        api = attrs.evolve(self._api, who=_who(request), may_act=self._may_act(request))
         return _send(request, route.status, route.answer(api, given))
 
     def _measured(self, request: Request) -> bytes:

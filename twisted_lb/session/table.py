@@ -73,6 +73,9 @@ class Sessions:
     def __iter__(self) -> Iterator[Session]:
         return iter(self._all.values())
 
+    def __reversed__(self) -> Iterator[Session]:
+        return reversed(self._all.values())
+
     def get(self, id: str) -> Session | None:
         """The session of this id, if it lives."""
         return self._all.get(id)
