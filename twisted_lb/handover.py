@@ -128,8 +128,8 @@ class Estate(Shape):
     def resume(self) -> None:
         """The successor failed: go on as before."""
 
-    def leave(self, pid: int) -> Awaitable[object]:
-        """This process serves: close the sockets, and drain."""
+    def leave(self, pid: int) -> Awaitable[Mapping[str, Any]]:
+        """This process serves: close the sockets, and drain. What else it is to know."""
 
 
 class Offer(ServerFactory):
@@ -180,8 +180,8 @@ class Offer(ServerFactory):
         self._successor = None
         await self.close()
         self._note(Announced("taken-over", f"process {pid} serves"))
-        await self._estate.leave(pid)
-        lines.says(left=True)
+        more = await self._estate.leave(pid)
+        lines.says(left=True, **more)
         lines.leaves()
 
     async def _hand_out(self, lines: Lines) -> None:

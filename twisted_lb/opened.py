@@ -21,7 +21,7 @@ from twisted.internet.interfaces import IAddress, IListeningPort
 from twisted.internet.protocol import ServerFactory
 
 from .config.settings import Frontend
-from .listeners import Place, listen_at, places
+from .listeners import CannotListen, Place, listen_at, places
 from .reactors import Reactor
 from .terms import Address
 from .wire.handover import Where
@@ -81,6 +81,9 @@ class Listeners:
         self._reactor = reactor
         self._open: dict[Where, Listener] = {}
         self._inherited: dict[Where, socket.socket] = {}
+        self._spent: set[Place] = set()
+        """Places of systemd's that we have listened at: their descriptors' numbers may be anything
+        else's by now."""
 
     def __iter__(self) -> Iterator[Listener]:
         return iter(self._open.values())
@@ -118,12 +121,19 @@ class Listeners:
     def _opened(self, key: Where, frontend: Frontend, way: Way) -> Listener:
         handed = self._inherited.pop(key, None)
         if handed is None:
-            return Listener(
-                frontend.name, listen_at(self._reactor, frontend, _place(key), way), way
-            )
+            self._spend(frontend, _place(key))
+            port = listen_at(self._reactor, frontend, _place(key), way)
+            return Listener(frontend.name, port, way)
         with handed:
             port = _adopted(self._reactor, handed, way, frontend.backlog)
         return Listener(frontend.name, port, way, shared=True)
+
+    def _spend(self, frontend: Frontend, place: Place) -> None:
+        if isinstance(place, str) and place.startswith("systemd:"):
+            if place in self._spent:
+                why = "systemd has given it to this process once, and a reload has closed it"
+                raise CannotListen(f"frontend {frontend.name}: {place!r}: {why}; restart")
+            self._spent.add(place)
 
     # -- from the process before, and to the one after ----------------------------------------
 

@@ -24,6 +24,7 @@ from .facts import Announced
 from .generation import Generation
 from .listeners import CannotListen
 from .logs import CannotWrite, Logs
+from .notify import Standing
 from .observe import Counters
 from .outside import AT_START
 from .plugins import Added, PluginError
@@ -63,6 +64,8 @@ class Program(Balancer):
     """What happened since the start; told in the process' log at a stop and at SIGUSR2."""
     source: Source
     succession: Succession
+    standing: Standing
+    """What the service manager hears."""
     admin: Endpoint
     metrics: Metrics | None = None
 
@@ -102,6 +105,7 @@ class Program(Balancer):
         source = self.source
         if self.draining:
             raise self._not_reloaded("this process drains, and listens no more")
+        self.standing.reloads()
         try:
             text = Path(source.path).read_text(encoding="utf-8-sig")
             settings = load(text, source.path, plugins=source.plugins.names, looks=AT_START)
@@ -131,6 +135,7 @@ class Program(Balancer):
         logs.use(opened)
         if self.metrics is not None:
             self.metrics.reloaded(True, self.source.wall())
+        self.standing.reloaded(f"serving, generation {new.number}")
         return new
 
     def told_to_reload(self) -> None:
@@ -144,6 +149,8 @@ class Program(Balancer):
         self._note(Announced("reload-failed", why))
         if self.metrics is not None:
             self.metrics.reloaded(False, self.source.wall())
+        if not self.draining:
+            self.standing.reloaded(f"serving as before; not reloaded: {why.splitlines()[0]}")
         return CannotReload(why)
 
     def tell_counts(self) -> None:
@@ -168,6 +175,8 @@ class Program(Balancer):
 
     @inlineCallbacks
     def stopService(self):  # type: ignore[no-untyped-def]
+        self.standing.drains()
         yield self.succession.close()
         yield super().stopService()
+        self.standing.ends()
         self.tell_counts()

@@ -16,6 +16,7 @@ from .admin.endpoint import Change
 from .facts import Announced, Note
 from .handover import Broken, Offer
 from .listeners import CannotListen
+from .notify import Standing
 from .opened import Listeners
 from .reactors import Reactor
 from .takeover import Former, former
@@ -32,6 +33,7 @@ class Succession:
     stop: Callable[[], object]
     """Ends the process in order: what it has been left with drains."""
     clock: Callable[[], float]
+    standing: Standing
     takeover: str = ""
     """Where another process serves that we take over from; empty: from none."""
     let_go: Callable[[], object] = lambda: None
@@ -65,6 +67,7 @@ class Succession:
         CannotListen."""
         if self._former is None:
             self.change(path).commit()
+            self.reactor.callWhenRunning(self.standing.serves)
             return
         self.reactor.callWhenRunning(self._meet, path)
 
@@ -73,13 +76,15 @@ class Succession:
         self._meeting = Deferred.fromCoroutine(self._serve(self._former, path))
 
     async def _serve(self, before: Former, path: str) -> None:
+        manager: Any = None
         try:
-            await before.serving(self.reactor)
+            manager = (await before.serving(self.reactor)).get("manager")
             told = f"from process {before.pid}"
         except Broken as why:
             told = f"from process {before.pid}, which {why}"
         self._former = None
         self.listeners.own()
+        self.standing.serves(manager)
         self.note(Announced("took-over", told))
         try:
             self.change(path).commit()
@@ -122,9 +127,11 @@ class Succession:
         self.take_back()
         self.listeners.resume()
 
-    async def leave(self, pid: int) -> None:
+    async def leave(self, pid: int) -> Mapping[str, Any]:
         await self.listeners.close()
+        manager = self.standing.leaves(pid)
         self.reactor.callLater(0, self.stop)
+        return {"manager": manager} if manager else {}
 
 
 def _close(offer: Offer | None) -> None:

@@ -73,8 +73,9 @@ class Former:
         with suppress(Gone):  # it has ended: who else should serve?
             self._hears("yours")
 
-    async def serving(self, reactor: Any) -> None:
-        """We accept whoever comes: tell it, and wait until it has left. Raises Broken."""
+    async def serving(self, reactor: Any) -> dict[str, Any]:
+        """We accept whoever comes: tell it, and wait until it has left; what it says then. Raises
+        Broken."""
         lines = Lines(reactor)
         self._connection.setblocking(False)
         with self._connection as connection:
@@ -83,7 +84,7 @@ class Former:
             )
         lines.says(serving=True)
         try:
-            await lines.hears("left", LEAVE)
+            return await lines.hears("left", LEAVE)
         finally:
             lines.leaves()
 

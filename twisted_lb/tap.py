@@ -28,6 +28,7 @@ from .contexts import surprises
 from .errors import ConfigurationError
 from .listeners import taken, unparsed
 from .live import Report, look_live
+from .notify import Standing, manager_of
 from .observe import Counters, fanout
 from .outside import AT_START, LOOKS
 from .plugins import Added, PluginError, installed
@@ -159,8 +160,16 @@ def makeService(options: Options) -> IService:
     balancer.counters = counters
     stop = partial(end_in_order, reactor)
     balancer.source = Source(options.file, options.plugins, logs, time.time, stop)
+    manager = manager_of(os.environ, os.getpid())
+    balancer.standing = Standing(manager, reactor, time.monotonic, os.getpid)
     balancer.succession = Succession(
-        reactor, balancer.listeners, note, stop, time.monotonic, options["takeover"] or ""
+        reactor,
+        balancer.listeners,
+        note,
+        stop,
+        time.monotonic,
+        balancer.standing,
+        options["takeover"] or "",
     )
     if metrics is not None:
         metrics.watch(balancer)
