@@ -198,6 +198,10 @@ class Claims:
         """A check says that the server is down."""
         self._obey(self.sessions.down(server, end=end, now=self._clock.seconds()))
 
+    def room(self, server: Server) -> None:
+        """The server may have more connections than before."""
+        self._obey(self.sessions.room(server))
+
     def unavailable(self, server: Server) -> None:
         """The server takes no new sessions from now on."""
         self._obey(self.sessions.unavailable(server))

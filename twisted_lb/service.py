@@ -155,6 +155,8 @@ class Balancer(MultiService):
             self._drains.begin(server, self.backends[server.backend].settings.timeout.drain)
         elif state == "ready":
             self._drains.forget(server)
+        elif state == "maxconn":
+            self.claims.room(server)
 
     def _ends_sessions(self, server: Server) -> bool:
         """What a server that is down does to its living sessions: what its backend says."""
@@ -267,6 +269,7 @@ class Balancer(MultiService):
                 server.weight = rule.weight
             if was is None or was.maxconn != rule.maxconn:
                 server.maxconn = rule.maxconn
+                self.claims.room(server)
             if server.admin != rule.state and (was is None or was.state != rule.state):
                 self.set_admin(server, rule.state, "configured")
             if new.live.settings.check.type == "off":

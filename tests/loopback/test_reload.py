@@ -153,6 +153,29 @@ async def test_a_server_that_stays_keeps_how_it_stands(site: Site) -> None:
 
 
 @pytest_twisted.ensureDeferred
+async def test_who_queues_for_a_server_comes_in_when_it_may_have_more(site: Site) -> None:
+    port = site.serve("127.0.0.2")
+    settings = site_of(port, "127.0.0.2")
+
+    def limited(maxconn: int) -> Settings:
+        back = settings.backends["back"]
+        servers = tuple(attrs.evolve(rule, maxconn=maxconn) for rule in back.servers)
+        timeout = BackendTimeout(connect=2.0, queue=60.0)
+        return attrs.evolve(
+            settings, backends={"back": attrs.evolve(back, servers=servers, timeout=timeout)}
+        )
+
+    site.start(limited(1))
+    await joined(site)
+    waiting = await site.client("in")
+    waiting.says(b"late")
+    queued = site.balancer.claims.sessions
+    await site.until(lambda: [len(session.channels) for session in queued] == [2])
+    site.balancer.reload(limited(2))
+    await (await site.hosts[0].talk(2)).hears(b"late")
+
+
+@pytest_twisted.ensureDeferred
 async def test_a_server_that_comes_back_is_the_same_one(site: Site) -> None:
     port = site.serve("127.0.0.2", "127.0.0.3")
     site.start(site_of(port, "127.0.0.2"))

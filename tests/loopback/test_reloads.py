@@ -140,8 +140,8 @@ def resident() -> int:
 async def test_reloads_cut_nobody_off_and_leave_nothing_behind(
     ftp_site: FtpSite, farm: Farm
 ) -> None:
-    """50 reloads under 60 sessions, 10 of which transfer files."""
-    await prove(ftp_site, farm, 50, 50, 10)
+    """50 reloads under 200 sessions, 20 of which transfer files."""
+    await prove(ftp_site, farm, 50, 180, 20)
 
 
 @pytest.mark.soak

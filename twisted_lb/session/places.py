@@ -60,7 +60,7 @@ class Places:
         if server is None or counted == channel.counted:
             return []
         server.connections += 1 if channel.counted else -1
-        return [] if channel.counted else self._let_in(server)
+        return [] if channel.counted else self.let_in(server)
 
     def unqueue(self, session: Session) -> None:
         """None of this session's channels is let in any more, when it is about to end."""
@@ -68,7 +68,8 @@ class Places:
             if channel.place is Place.QUEUED:
                 self.move(channel, Place.WAITING)
 
-    def _let_in(self, server: Server) -> Orders:
+    def let_in(self, server: Server) -> Orders:
+        """Who queues for this server, as far as it has room now."""
         orders: Orders = []
         queue = self._queued.get(server)
         while queue and not server.full:

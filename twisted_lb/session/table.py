@@ -288,6 +288,10 @@ class Sessions:
                 self._places.unpin(session)
         return orders
 
+    def room(self, server: Server) -> Orders:
+        """The server's maxconn was raised: who queues for it may come."""
+        return self._places.let_in(server)
+
     def evict(self, server: Server, word: Ending, now: float) -> Orders:
         """Every session on this server ends: it died, or the drain's deadline has come.
 
