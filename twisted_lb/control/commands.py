@@ -111,8 +111,8 @@ def sessions_text(told: Iterable[dict[str, Any]]) -> str:
         "STATE",
         "CHANNELS",
         "AGE",
-        "FROM CLIENT",
-        "FROM SERVER",
+        "SENT",
+        "GOT",
     )
     return table(heads, map(_session_row, told), "no sessions")
 

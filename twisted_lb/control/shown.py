@@ -8,7 +8,7 @@ from typing import Any, Final
 
 Row = Sequence[Any]
 
-_AMOUNT: Final = re.compile(r"-|[0-9.]+( [kMGTP]?B)?|([0-9]+[dhms] ?)+")
+_AMOUNT: Final = re.compile(r"-|[0-9]+([.][0-9]+)?( [kMGTP]?B)?|([0-9]+[dhms] ?)+")
 _SIZES: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
