@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,6 +15,7 @@ import pytest
 from twisted_lb.control import client as clients
 from twisted_lb.control.client import Place, Unreachable, place
 from twisted_lb.control.commands import STATUSES
+from twisted_lb.control.completion import commands, options
 from twisted_lb.control.parser import parser
 from twisted_lb.control.shown import cell, length, size, table
 from twisted_lb.ctl import main
@@ -366,6 +368,68 @@ def test_nothing_that_a_peer_said_controls_the_terminal() -> None:
     assert (cell(True), cell(False), cell("")) == ("yes", "no", "-")
 
 
+# -- shells and the manual -------------------------------------------------------------------------
+
+
 def test_the_tree_has_a_summary_for_every_command() -> None:
-    [subs] = [a for a in parser()._actions if hasattr(a, "choices") and a.choices]
-    assert all(choice.description for choice in subs.choices.values())  # type: ignore[union-attr]
+    assert all(command.description for command in commands(parser()).values())
+
+
+@pytest.mark.parametrize(
+    ("of", "told"),
+    [("servers", "farm/a\nfarm/b\n"), ("backends", "farm\n"), ("frontends", "ftp\n"),
+     ("sessions", "ab-1\n")],
+)  # fmt: skip
+def test_names_come_a_line_each(played: Played, shown: Shown, of: str, told: str) -> None:
+    played.answers["GET", "/v1/servers"] = 200, {"servers": [SERVER, {**SERVER, "name": "b"}]}
+    played.answers["GET", "/v1/frontends"] = 200, {"frontends": [{"name": "ftp"}]}
+    played.answers["GET", "/v1/sessions?limit=1000"] = 200, {"sessions": [SESSION]}
+    assert shown("names", of) == told
+
+
+COMPLETE = """
+set -e
+lb-proxyctl() {{ [ "$*" = "names servers" ] && echo farm/a farm/b; }}
+source {script}
+COMP_WORDS=(lb-proxyctl {words})
+COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))
+_lb_proxyctl
+echo "${{COMPREPLY[@]}}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("dr", "drain"),
+        ("re", "ready reload"),
+        ("drain --w", "--wait"),
+        ("drain farm/", "farm/a farm/b"),
+        ("status farm/", ""),
+        ("sessions --cl", "--client"),
+    ],
+)
+def test_bash_completes_what_was_begun(
+    tmp_path: Path, shown: Shown, words: str, found: str
+) -> None:
+    (tmp_path / "script").write_text(shown("completion", "bash"))
+    asks = COMPLETE.format(script=tmp_path / "script", words=words)
+    done = subprocess.run(["bash", "-c", asks], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == found
+
+
+def test_the_other_shells_know_every_command(shown: Shown) -> None:
+    assert shown("completion", "zsh").startswith("autoload -U +X bashcompinit")
+    fish = shown("completion", "fish")
+    for name, command in commands(parser()).items():
+        assert f"-a {name} " in fish
+        assert all(f"-l {option[2:]} " in fish for option in options(command))
+
+
+def test_the_manual_page_tells_every_command_and_option(shown: Shown) -> None:
+    page = shown("man").replace("\\-", "-")
+    for name, command in commands(parser()).items():
+        assert f"\\fB{name}\\fR" in page
+        assert all(f"\\fB{option}\\fR" in page for option in options(command) if option != "--help")
+    assert all(text in page for text in STATUSES.values())
+    assert ".SH EXIT STATUS" in page

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted_lb.control.client import USUAL, VARIABLE
 from twisted_lb.control.commands import STATUSES
+from twisted_lb.control.completion import commands as tree_of
 from twisted_lb.control.parser import parser
 from twisted_lb.ctl import COMMANDS
 
@@ -15,12 +16,10 @@ TEXT = (Path(__file__).parents[1] / "docs" / "lb-proxyctl.md").read_text()
 
 def commands() -> dict[str, set[str]]:
     """Each command → its own options."""
-    [subs] = [action for action in parser()._actions if action.dest == "command"]
-    assert subs.choices is not None
     shared = {"--help", "--at", "--config", "--token-file", "--json"}
     return {
         name: {o for a in tree._actions for o in a.option_strings if o[:2] == "--"} - shared
-        for name, tree in subs.choices.items()  # type: ignore[attr-defined]
+        for name, tree in tree_of(parser()).items()
     }
 
 

@@ -16,7 +16,7 @@ from typing import Final
 import attrs
 
 from .control.client import Client, Refused, Unreachable, place
-from .control.commands import FAILED, UNREACHABLE
+from .control.commands import DONE, FAILED, UNREACHABLE
 from .control.parser import parser
 
 
@@ -46,6 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _bring(given[0], given[1:])
     tree = parser(others={name: command.summary for name, command in COMMANDS.items()})
     options = tree.parse_args(given)
+    if "made" in options:
+        print(options.made(options), end="")
+        return DONE
     try:
         where = place(options.at, options.token_file, options.config, os.environ)
         status: int = options.run(options, Client(where))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from .client import Client, Refused, path
-from .shown import length, pairs, size, table
+from .shown import cell, length, pairs, size, table
 
 DONE: Final = 0
 FAILED: Final = 1
@@ -183,6 +183,22 @@ def certs(options: Options, client: Client) -> int:
 def config(options: Options, client: Client) -> int:
     told = client.get(path("configuration"))
     return _print(options, told, lambda: str(told["toml"]).rstrip("\n"))
+
+
+def names(options: Options, client: Client) -> int:
+    """A line each: for completion and for scripts."""
+    match options.of:
+        case "sessions":
+            found = [s["id"] for s in client.get(path("sessions"), limit=1000)["sessions"]]
+        case "frontends":
+            found = [f["name"] for f in client.get(path("frontends"))["frontends"]]
+        case of:
+            told = client.get(path("servers"))["servers"]
+            each = (
+                s["backend"] if of == "backends" else f"{s['backend']}/{s['name']}" for s in told
+            )
+            found = list(dict.fromkeys(each))
+    return _print(options, found, lambda: "\n".join(map(cell, found)))
 
 
 # -- acting ----------------------------------------------------------------------------------------

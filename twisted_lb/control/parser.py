@@ -11,11 +11,16 @@ from typing import Any, Final
 
 from ..config.units import duration
 from ..config.values import Refused
+from ..version import version
 from . import commands
 from .client import USUAL, VARIABLE
+from .completion import SHELLS, completion
+from .manual import manual
 from .watch import watch
 
 _DURATION: Final = duration(0.001)
+COMPLETES: Final = "print a script that completes what is typed in this shell"
+MANUAL: Final = "print the manual page, for man -l"
 NONE: Final[Mapping[str, str]] = {}
 
 
@@ -65,9 +70,16 @@ def parser(name: str = "lb-proxyctl", others: Mapping[str, str] = NONE) -> argpa
     asks("frontends", commands.frontends, "every frontend and where it listens")
     asks("certs", commands.certs, "certificates, the next to end first")
     asks("config", commands.config, "the configuration in force, defaults included")
+    names = asks("names", commands.names, "names, a line each, for scripts and completion")
+    names.add_argument("of", choices=("servers", "backends", "frontends", "sessions"))
     live = asks("watch", watch, "all of it, live; q ends")
     live.add_argument("--interval", type=seconds, default=1.0, help="between looks (default 1s)")
     _add_acts(asks)
+    shell = subs.add_parser("completion", help=COMPLETES, description=COMPLETES)
+    shell.add_argument("shell", choices=SHELLS)
+    shell.set_defaults(made=lambda options: completion(tree, options.shell))
+    page = subs.add_parser("man", help=MANUAL, description=MANUAL)
+    page.set_defaults(made=lambda options: manual(tree, version()))
     for other, summary in others.items():
         subs.add_parser(other, help=summary, description=summary, add_help=False)
     return tree
