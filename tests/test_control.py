@@ -388,7 +388,6 @@ def test_names_come_a_line_each(played: Played, shown: Shown, of: str, told: str
 
 
 COMPLETE = """
-set -e
 lb-proxyctl() {{ [ "$*" = "names servers" ] && echo farm/a farm/b; }}
 source {script}
 COMP_WORDS=(lb-proxyctl {words})
