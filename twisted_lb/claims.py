@@ -18,7 +18,7 @@ from .ends import End
 from .errors import Ended
 from .facts import Announced, Note, SessionEnded
 from .session import Channel, Drop, Gone, Order, Orders, Session, Sessions, State, Stop
-from .terms import Ending, Key, Role, Server
+from .terms import Ending, Key, Pin, Role, Server
 from .wire.address import same
 
 REFUSALS: Final = frozenset({"unkeyed", "ambiguous", "key-full", "table-full"})
@@ -213,6 +213,11 @@ class Claims:
     def evict(self, server: Server, word: Ending) -> None:
         """End every session on this server."""
         self._obey(self.sessions.evict(server, word, self._clock.seconds()))
+
+    def keep(self, pin: Pin, group: Group, server: Server) -> None:
+        """A session of another process: its later channels go to this server."""
+        self.sessions.keep(pin, group, server, self._clock.seconds())
+        self._wind()
 
     def stop(self) -> None:
         """No timer is left behind."""

@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final
 from typing import Protocol as Shape
 
@@ -32,7 +32,7 @@ HELLO: Final = 5.0
 START: Final = 60.0
 """Seconds from the sockets' arrival until the successor has made ready to serve."""
 SERVE: Final = 10.0
-"""Seconds, of which nobody accepts, until the successor does."""
+"""Seconds, in which nobody accepts, until the successor does."""
 LONGEST: Final = 1 << 20
 """Bytes of a line."""
 
@@ -125,6 +125,9 @@ class Estate(Shape):
     def pause(self) -> Awaitable[object]:
         """Accept nobody, and let go of what only one of the two can have."""
 
+    def knows(self) -> Iterable[Mapping[str, Any]]:
+        """What the successor is to know, line by line, when nobody is accepted any more."""
+
     def resume(self) -> None:
         """The successor failed: go on as before."""
 
@@ -198,7 +201,10 @@ class Offer(ServerFactory):
     async def _let_serve(self, lines: Lines) -> None:
         try:
             await self._estate.pause()
-            lines.says(yours=True)
+            known = list(self._estate.knows())
+            lines.says(yours=True, lines=len(known))
+            for each in known:
+                lines.says(known=each)
             await lines.hears("serving", SERVE)
         except BaseException:
             self._estate.resume()

@@ -6,20 +6,21 @@ from one process to the next; what is told of it. docs/how-to/upgrade.md tells i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred, maybeDeferred
 
 from .admin.endpoint import Change
+from .errors import WireError
 from .facts import Announced, Note
 from .handover import Broken, Offer
 from .listeners import CannotListen
 from .notify import Standing
 from .opened import Listeners
 from .reactors import Reactor
-from .takeover import Former, former
+from .takeover import CannotTakeOver, Former, former
 from .wire.handover import Where
 
 
@@ -36,6 +37,10 @@ class Succession:
     standing: Standing
     takeover: str = ""
     """Where another process serves that we take over from; empty: from none."""
+    knows: Callable[[], Iterable[Mapping[str, Any]]] = lambda: ()
+    """What the one after is to know."""
+    learn: Callable[[Iterable[dict[str, Any]]], None] = lambda known: None
+    """What the one before knew. Raises WireError."""
     let_go: Callable[[], object] = lambda: None
     """Closes what two processes cannot have at once."""
     take_back: Callable[[], object] = lambda: None
@@ -59,8 +64,12 @@ class Succession:
     def ready(self) -> None:
         """We listen, and nothing can fail any more but what only one of the two can have. Raises
         CannotTakeOver."""
-        if self._former is not None:
-            self._former.ready()
+        if self._former is None:
+            return
+        try:
+            self.learn(self._former.ready())
+        except WireError as why:
+            raise CannotTakeOver(f"process {self._former.pid}: {why}") from None
 
     def begin(self, path: str) -> None:
         """Offer our own sockets there, once we have left nothing to the one before. Raises

@@ -67,11 +67,14 @@ class Former:
                 each.close()
             raise CannotTakeOver(f"process {self.pid}: {why}") from None
 
-    def ready(self) -> None:
-        """All is in force here: wait until nobody accepts there any more."""
+    def ready(self) -> list[dict[str, Any]]:
+        """All is in force here: wait until nobody accepts there any more; what it knows."""
         self._says(ready=True)
+        known: list[dict[str, Any]] = []
         with suppress(Gone):  # it has ended: who else should serve?
-            self._hears("yours")
+            count = self._hears("yours").get("lines", 0)
+            known = [self._hears("known")["known"] for _ in range(count)]
+        return known
 
     async def serving(self, reactor: Any) -> dict[str, Any]:
         """We accept whoever comes: tell it, and wait until it has left; what it says then. Raises
@@ -123,7 +126,7 @@ class Former:
         if not data:
             raise Gone(f"process {self.pid} has left in the middle of it")
         self._read += data
-        if len(self._read) > LONGEST:
+        if len(self._read) > LONGEST and b"\n" not in self._read:
             raise CannotTakeOver(f"process {self.pid} says a line without an end")
 
 

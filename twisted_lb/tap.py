@@ -18,6 +18,7 @@ from twisted.python.failure import Failure
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
+from . import legacy
 from .admin.past import Past
 from .config.advice import advice
 from .config.dump import dump
@@ -170,6 +171,8 @@ def makeService(options: Options) -> IService:
         time.monotonic,
         balancer.standing,
         options["takeover"] or "",
+        knows=lambda: legacy.told(balancer, reactor.seconds()),
+        learn=partial(legacy.heard, balancer),
     )
     if metrics is not None:
         metrics.watch(balancer)

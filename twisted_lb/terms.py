@@ -132,6 +132,25 @@ class TlsFacts:
 Admin = Literal["ready", "drain", "maintenance"]
 
 
+@attrs.frozen
+class Pin:
+    """The decision session → server, as another process is told of it."""
+
+    session: str
+    """The session's id."""
+    group: str
+    kind: str
+    """Of the key that opened it."""
+    digests: tuple[str, ...]
+    """What its keys are stored as, in hex; the one that opened it first."""
+    server: tuple[str, str, str]
+    """Backend, name, host."""
+    lives: float
+    """Seconds for which there may be channels of it in the process that tells; 0: none is left."""
+    lingers: float
+    """Seconds for which the pin is to be kept afterwards."""
+
+
 @attrs.define(eq=False)
 class Server:
     """One machine behind us and how it stands; shared by every generation of the settings.

@@ -7,8 +7,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 import attrs
@@ -31,6 +32,18 @@ backend = "farm"
 server_port = {ftp_server}
 [frontend.ftp]
 passive_ports = "{first}-{last}"
+
+[[frontend]]
+name = "together"
+listen = "127.0.0.1:{together}"
+group = "together"
+
+[group.together]
+backend = "echoes"
+key = ["source"]
+linger = "0s"
+[group.together.role.any]
+server_port = {echo_server}
 
 [[backend]]
 name = "echoes"
@@ -86,6 +99,8 @@ class Line:
     place: Path
     echo: Address
     ftp: Address
+    together: Address
+    """One session by source, of any number of connections."""
     servers: dict[str, int]
     drain: str = "1h"
     processes: list[Serving] = attrs.field(factory=list)
@@ -104,9 +119,16 @@ class Line:
         number = len(self.processes)
         log, config = self.place / f"access{number}", self.place / f"{number}.toml"
         first, last = PASSIVE_PORTS
-        ports = {"echo": self.echo.port, "ftp": self.ftp.port, "first": first, "last": last}
         settings = CONFIG.format(
-            **ports, **self.servers, place=self.place, log=log, drain=self.drain
+            echo=self.echo.port,
+            ftp=self.ftp.port,
+            together=self.together.port,
+            first=first,
+            last=last,
+            place=self.place,
+            log=log,
+            drain=self.drain,
+            **self.servers,
         )
         config.write_text(settings + text)
         argv = (sys.executable, "-m", "twisted", "lb-proxy", "--config", str(config), *options)
@@ -127,11 +149,7 @@ class Line:
 @contextmanager
 def line_of(place: Path, echo: int, ftp: int, drain: str = "1h") -> Iterator[Line]:
     """A balancer's processes before these servers' ports; all are ended at the end."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as one,
-        socket.create_server(("127.0.0.1", 0)) as two,
-    ):
-        at = [Address(*each.getsockname()) for each in (one, two)]
+    at = free_addresses(3)
     line = Line(place, *at, {"echo_server": echo, "ftp_server": ftp}, drain)
     try:
         yield line
@@ -142,12 +160,25 @@ def line_of(place: Path, echo: int, ftp: int, drain: str = "1h") -> Iterator[Lin
 
 
 def peer_line(connection: socket.socket) -> dict[str, Any]:
-    """The next line that a process says on this socket."""
+    """The next line that a process says on this socket; what it says with it is dropped."""
     text = b""
     connection.settimeout(10)
-    while not text.endswith(b"\n"):
+    while b"\n" not in text:
         data = connection.recv(65_536)
         assert data, "it has closed"
         text += data
-    said: dict[str, Any] = json.loads(text)
+    said: dict[str, Any] = json.loads(text.splitlines()[0])
     return said
+
+
+def free_addresses(count: int) -> list[Address]:
+    """Where nobody listens, and nobody's outgoing connection comes to be: below the ports that the
+    system gives out."""
+    found: list[Address] = []
+    with ExitStack() as held:
+        while len(found) < count:
+            port = SystemRandom().randrange(26_000, 32_000)
+            with suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+                found.append(Address("127.0.0.1", port))
+    return found

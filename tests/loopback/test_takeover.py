@@ -17,7 +17,7 @@ from twisted.internet.task import deferLater
 from tests.loopback.farm import Farm
 from tests.loopback.ftp_site import FtpSite
 from tests.loopback.ftp_talks import Visitor
-from tests.loopback.site import Talk
+from tests.loopback.site import Site, Talk
 from tests.loopback.successors import Line, line_of
 from tests.loopback.test_many_sessions import Trip, places, together
 from tests.loopback.test_reloads import WORD, Echo, moves, talks
@@ -27,6 +27,14 @@ BEGIN = 30.0
 """Seconds that a process may take to begin, or to end."""
 NUMBERS = count()
 """Sessions' own: their files are called after them."""
+
+
+class Remembers(Echo):
+    """And knows what it has said."""
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard += data
+        super().dataReceived(data)
 
 
 async def visits(site: FtpSite, line: Line, number: int) -> Trip:
@@ -125,3 +133,39 @@ async def test_two_processes_draw_from_one_range_of_data_ports() -> None:
     for each in listeners:
         each.close()
     await deferLater(reactor, 0)  # closing takes one more step
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_sessions_connections_stay_together_through_takeovers(
+    site: Site, tmp_path: Path
+) -> None:
+    """Twenty sources, a connection of each before, between and after two takeovers."""
+    echo = site.serve("127.0.0.2", "127.0.0.3", protocol=Remembers)
+    sources = [f"127.0.1.{number}" for number in range(1, 21)]
+    with line_of(tmp_path, echo, 1) as line:
+        first = line.begins()
+        await site.until(lambda: first.says("listening") and line.socket.exists(), BEGIN)
+        await arrive_at(site, line, sources)
+        for _ in range(2):
+            new = line.succeeds()
+            await site.until(lambda new=new: new.says("took-over") and line.socket.exists(), BEGIN)
+            for talk in await arrive_at(site, line, sources[:10]):
+                talk.closes()  # and yet its session goes on, in the process before
+                await talk.gone()
+            await arrive_at(site, line, sources)
+        came: dict[str, set[str]] = {}
+        for host in site.hosts:
+            for talk in host.talks:
+                came.setdefault(talk.heard.decode(), set()).add(host.host)
+        assert sorted(came) == sorted(sources)
+        assert [len(hosts) for hosts in came.values()] == [1] * 20
+        assert {name for hosts in came.values() for name in hosts} == {"127.0.0.2", "127.0.0.3"}
+
+
+async def arrive_at(site: Site, line: Line, sources: list[str]) -> list[Talk]:
+    """A connection of each source, which has told its server whose it is."""
+    talks = [await site.connect(line.together, source) for source in sources]
+    for talk, source in zip(talks, sources, strict=True):
+        talk.says(source.encode())
+        await talk.hears(source.encode())
+    return talks

@@ -6,6 +6,7 @@ every key, and nobody outside can aim at one of its slots (attack 21).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 from ..config.settings import Group
@@ -21,7 +22,7 @@ class KeyTable:
     """Digest of (group, key) → the sessions that hold it; nearly always one."""
 
     def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+        self.secret = secret
         self._holders: dict[bytes, list[Session]] = {}
 
     def __len__(self) -> int:
@@ -44,6 +45,12 @@ class KeyTable:
         if len(held) > KEYS:
             self._forget(session, held.pop(1))
 
+    def restore(self, session: Session, digests: Iterable[bytes]) -> None:
+        """These keys, of a table with our secret, name this session."""
+        for digest in digests:
+            self._holders.setdefault(digest, []).append(session)
+            session.digests.append(digest)
+
     def release(self, session: Session) -> None:
         """The session is over: its keys are free."""
         for digest in session.digests:
@@ -58,4 +65,4 @@ class KeyTable:
 
     def _digest(self, group: Group, key: Key) -> bytes:
         text = "\0".join((group.name, key.kind, key.value)).encode("utf-8", "surrogatepass")
-        return blake2b(text, key=self._secret, digest_size=16).digest()
+        return blake2b(text, key=self.secret, digest_size=16).digest()

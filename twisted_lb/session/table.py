@@ -37,7 +37,7 @@ from typing import Final
 
 from ..config.settings import Group
 from ..errors import Ended
-from ..terms import LEARNED, Ending, Key, Role, Server
+from ..terms import LEARNED, Ending, Key, Pin, Role, Server
 from .deadlines import Deadlines
 from .keys import KeyTable
 from .places import Places
@@ -246,12 +246,16 @@ class Sessions:
     def _emptied(self, session: Session, now: float) -> Orders:
         if session.state is State.PINNING:
             return self.end(session, "client-left", now)
-        if session.state is State.CLOSING or not session.group.linger:
+        due = max(now, session.elsewhere) + session.group.linger
+        if session.state is State.CLOSING or due <= now:
             return self.end(session, session.word, now)
+        self._linger(session, due)
+        return []
+
+    def _linger(self, session: Session, due: float) -> None:
         session.state = State.LINGERING
         self._lingering[session] = None
-        self._deadlines.set(session, now + session.group.linger)
-        return []
+        self._deadlines.set(session, due)
 
     # -- a session or a server ends -----------------------------------------------------------
 
@@ -312,6 +316,48 @@ class Sessions:
         """The server is no one's any more: sessions that linger there are over."""
         lingering = [s for s in self._places.sessions(server) if s.state is State.LINGERING]
         return [order for session in lingering for order in self.end(session, "done", now)]
+
+    # -- another process' table ---------------------------------------------------------------
+
+    @property
+    def secret(self) -> bytes:
+        """What keys are stored by: whoever is told of our pins needs it."""
+        return self._keys.secret
+
+    def pins(self, lives: float, now: float) -> Iterator[Pin]:
+        """What a process needs to bring later channels to their sessions' servers, when ours live
+        for so many seconds yet. Whose key is their connection have no later ones."""
+        for session in self._all.values():
+            kept = session.state in (State.PINNED, State.RETURNING, State.LINGERING)
+            if not kept or session.server is None or session.kind == "connection":
+                continue
+            until = max(now + lives if session.channels else now, session.elsewhere)
+            lingers = session.group.linger if session.due is None else session.due - until
+            yield Pin(
+                session.id,
+                session.group.name,
+                session.kind,
+                tuple(digest.hex() for digest in session.digests),
+                (session.server.backend, session.server.name, session.server.host),
+                until - now,
+                lingers,
+            )
+
+    def inherit(self, secret: bytes) -> None:
+        """Store keys as the table did whose pins come. Only while there are no sessions."""
+        assert not self._all, "their keys are stored already"
+        self._keys = KeyTable(secret)
+
+    def keep(self, pin: Pin, group: Group, server: Server, now: float) -> None:
+        """A pin of another process' table: kept like one that lingers here."""
+        if pin.session in self._all or len(self._all) >= self.capacity:
+            return
+        session = Session(pin.session, group, now, pin.kind)
+        self._all[session.id] = session
+        self._keys.restore(session, map(bytes.fromhex, pin.digests))
+        self._places.pin(session, server)
+        session.elsewhere = now + pin.lives
+        self._linger(session, session.elsewhere + pin.lingers)
 
     # -- time and room ------------------------------------------------------------------------
 

@@ -76,6 +76,8 @@ class Session:
     """When the linger or the grace ends."""
     word: Ending = "done"
     """How it will have ended when it is due."""
+    elsewhere: float = 0.0
+    """Until then another process may have channels of it: the pin is kept."""
     digests: list[bytes] = attrs.field(factory=list)
     """What its keys are stored as; the one that opened it first."""
 
