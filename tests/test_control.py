@@ -237,6 +237,15 @@ def test_a_reload_with_mistakes_tells_all_of_them(played: Played, shown: Shown) 
     assert shown("reload", status=1) == f"lb-proxyctl reload: {error}\n"
 
 
+def test_levels_of_the_log_are_shown_and_changed(played: Played, shown: Shown) -> None:
+    told = {"levels": {"all": "info", "health": "debug"}, "facilities": ["all", "health"]}
+    played.answers["GET", "/v1/log"] = played.answers["PATCH", "/v1/log"] = 200, told
+    assert shown("log").splitlines()[1:] == ["all       info", "health    debug"]
+    shown("log", "health", "debug")
+    assert played.asked[-1][2] == {"facility": "health", "level": "debug"}
+    assert shown("log", "health", status=2).startswith("which level? debug, ")
+
+
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     from twisted_lb.control import commands

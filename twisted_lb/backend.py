@@ -20,6 +20,7 @@ from .contexts import ServerTls
 from .dial import Refused, dial
 from .ends import DEFAULT_TUNING, End, Tuning
 from .errors import Ended
+from .facility import logger
 from .facts import Note, Secured, ServerChanged
 from .hints import Hints
 from .reactors import Reactor
@@ -27,6 +28,8 @@ from .secure import dial_tls
 from .session import Claim, Dial, Place, Queue, Session, Stop
 from .terms import MORE, Address, More, Route, Server
 from .tls import ClientHandshake
+
+log = logger(__name__)
 
 
 class Judge(Protocol):
@@ -171,6 +174,7 @@ class Reach:
             if refused(server, errand.backend.settings.eject, self._reactor.seconds()):
                 self._note(ServerChanged(str(server), "ejected", str(why)))
             seat.told, seat.why = why.said, f"{server}: {why}"
+            log.debug("session {id} goes past {why}", id=seat.session.id, why=seat.why)
             self._claims.refused(seat)
             return None
         except CancelledError:

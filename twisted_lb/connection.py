@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeVar
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 
 from .accept import proxy_header
 from .backend import Errand, Judge, LiveBackend, Reach, home
@@ -21,6 +20,7 @@ from .config.settings import Frontend, Group, ServerRule
 from .contexts import ClientTls
 from .ends import End, Tuning
 from .errors import Ended
+from .facility import logger
 from .facts import AttackSeen, ConnectionEnded, Note, Secured
 from .hints import Hints
 from .opening import Answer, Dialogue, Refuse, Shown, StartTls, network
@@ -42,7 +42,7 @@ from .wire.proxyssl import ClientSsl
 FAREWELL_TIMEOUT = 5.0
 """Seconds that a client who is refused gets to read why."""
 
-log = Logger()
+log = logger(__name__)
 T = TypeVar("T")
 
 
@@ -157,8 +157,10 @@ async def carry(story: Story) -> None:
     parts = story.parts
     try:
         story.route = route = await open_route(story)
+        log.debug("{id} shows {route}", id=story.id, route=route)
         server = await _within(pin(story, route), parts.frontend.timeout.pin, parts)
         join(server, story)
+        log.debug("{id} is joined to {server}", id=story.id, server=story.server)
         return
     except CancelledError:
         why = Ended("client-left")

@@ -11,12 +11,12 @@ from collections.abc import Callable
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from .ends import End
 from .errors import Ended
+from .facility import logger
 from .meet import Circle, Meeting
 from .protocols.actions import (
     Abort,
@@ -42,7 +42,7 @@ from .secure import leave_tls
 from .terms import Address, Ending
 from .urgent import SYNCH, send_urgently
 
-log = Logger()
+log = logger(__name__)
 
 
 class Converse:

@@ -29,7 +29,6 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.protocol import Protocol, connectionDone
-from twisted.logger import Logger
 from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides, implementer
@@ -38,11 +37,12 @@ from .accept import Door
 from .config.settings import Frontend, FrontendTimeout, Network, ProxyIn
 from .ends import address
 from .errors import Ended, WireError
+from .facility import logger
 from .proxied import Proxied
 from .terms import MORE
 from .wire.proxyheader import parse
 
-log = Logger()
+log = logger(__name__)
 
 
 @implementer(IStreamServerEndpoint)

@@ -12,13 +12,13 @@ from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .claims import Claims, Seat
 from .dial import Refused
 from .ends import End
 from .errors import Ended
+from .facility import logger
 from .facts import Note
 from .protocols.actions import Side
 from .reactors import Reactor
@@ -27,7 +27,7 @@ from .session import Queue, Session, Stop
 from .terms import Address, Ending
 from .ways import Awaited, Way
 
-log = Logger()
+log = logger(__name__)
 
 
 class Told(Protocol):

@@ -18,9 +18,9 @@ from math import isfinite
 from typing import Any, Final
 
 import attrs
-from twisted.logger import Logger
 
 from .config.settings import Log
+from .facility import logger
 from .facts import (
     MEASURED,
     AttackSeen,
@@ -36,7 +36,7 @@ from .facts import (
 )
 from .textline import shape
 
-log = Logger()
+log = logger(__name__)
 
 Observer = Callable[[Fact], None]
 Form = Callable[[Fact, float], str]

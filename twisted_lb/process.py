@@ -16,13 +16,13 @@ from types import FrameType
 from typing import Any, Final, NoReturn, Protocol
 
 from twisted.internet.error import ReactorNotRunning
-from twisted.logger import Logger
 from twisted.python.usage import Options as TwistedOptions
 
 from .config.settings import Frontend, Log
+from .facility import logger
 from .logs import CannotWrite, Logs
 
-log = Logger()
+log = logger(__name__)
 
 
 def fail(message: str) -> NoReturn:

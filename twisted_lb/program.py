@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 from twisted.internet.defer import inlineCallbacks
-from twisted.logger import Logger
 
 from .admin.endpoint import Endpoint
 from .admin.past import Past
@@ -20,6 +19,7 @@ from .admin.web import Access, AdminResource
 from .config.load import load
 from .config.settings import Settings
 from .errors import ConfigurationError
+from .facility import logger
 from .facts import Announced
 from .generation import Generation
 from .listeners import CannotListen
@@ -37,7 +37,7 @@ from .version import version
 if TYPE_CHECKING:
     from .admin.metrics import Metrics
 
-log = Logger()
+log = logger(__name__)
 
 
 class CannotReload(Exception):

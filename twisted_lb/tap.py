@@ -13,7 +13,6 @@ from typing import Any, NoReturn
 from twisted.application.service import IService
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
@@ -27,6 +26,7 @@ from .config.meaning import Rule
 from .config.settings import Settings
 from .contexts import surprises
 from .errors import ConfigurationError
+from .facility import logger
 from .listeners import taken, unparsed
 from .live import Report, look_live
 from .notify import Standing, manager_of
@@ -45,7 +45,7 @@ from .process import (
 from .program import Program, Source
 from .succession import Succession
 
-log = Logger()
+log = logger(__name__)
 reactor: Any = _reactor
 """The process' own; its type is not known before it is chosen."""
 

@@ -222,6 +222,14 @@ async def test_failing_back_is_for_a_policy_that_knows_a_primary(admin: Admin) -
     assert (await admin.ask("POST", "/v1/backends/other/fail-back")).status == 404
 
 
+@pytest_twisted.ensureDeferred
+async def test_a_facility_is_let_say_more(admin: Admin) -> None:
+    found = await admin.ask("PATCH", "/v1/log", {"facility": "health", "level": "debug"})
+    assert found.json["levels"] == {"all": "info", "health": "debug"}
+    assert (await admin.ask("PATCH", "/v1/log", {"level": "info"})).status == 200
+    assert (await admin.get("/v1/log"))["levels"] == {"all": "info"}
+
+
 # -- what is wrong ---------------------------------------------------------------------------------
 
 WRONG = [
@@ -257,6 +265,8 @@ WRONG = [
     ("POST", "/v1/shutdown", b'{"deadline": NaN}', 400, "deadline"),
     ("POST", "/v1/shutdown", b'{"deadline": 1e999}', 400, "deadline"),
     ("POST", "/v1/reload", {"now": True}, 400, "now"),
+    ("PATCH", "/v1/log", {"facility": "health"}, 400, "level"),
+    ("PATCH", "/v1/log", {"facility": "moon", "level": "info"}, 404, "facility"),
 ]
 
 

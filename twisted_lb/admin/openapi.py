@@ -86,6 +86,9 @@ def _body(route: Route) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {given.name: _described(given) for given in route.body},
     }
+    required = [given.name for given in route.body if given.required]
+    if required:
+        schema["required"] = required
     if route.method == "PATCH":
         schema["minProperties"] = 1
     return {JSON: {"schema": schema}}

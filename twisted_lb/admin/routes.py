@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from .. import facility
 from ..terms import Server
 from .views import Filter, Json, Views
 
@@ -202,6 +203,18 @@ def _fail_back(api: Api, given: Json) -> Json:
     return _status(api, given)
 
 
+def _levels(api: Api, _: Json) -> Json:
+    return {"levels": facility.levels(), "facilities": ["all", *facility.facilities()]}
+
+
+def _set_level(api: Api, given: Json) -> Json:
+    try:
+        facility.set_level(given.get("facility", "all"), given["level"])
+    except ValueError as why:
+        raise Refused(404, str(why), "facility") from None
+    return _levels(api, given)
+
+
 def _reload(api: Api, given: Json) -> Json:
     api.reload()
     return _status(api, given)
@@ -308,6 +321,23 @@ ROUTES: Final[tuple[Route, ...]] = (
         "/v1/configuration",
         "The configuration in force, defaults included, as TOML.",
         lambda a, _: a.views.configuration(),
+    ),
+    Route(
+        "GET",
+        "/v1/log",
+        "From which level on each facility says something in the process' log.",
+        _levels,
+    ),
+    Route(
+        "PATCH",
+        "/v1/log",
+        "Let a facility say more, or less, until the process ends.",
+        _set_level,
+        body=(
+            Given("facility", "one of those that GET tells; all, where it is not given", _TEXT),
+            Given("level", "from here on", {"type": "string", "enum": list(facility.LEVELS)}, True),
+        ),
+        missing="facility",
     ),
     Route(
         "POST",

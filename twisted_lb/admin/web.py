@@ -19,19 +19,19 @@ from urllib.parse import unquote_to_bytes
 
 import attrs
 from twisted.internet.address import UNIXAddress
-from twisted.logger import Logger
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from ..capped import BODY_MOST, CappedRequest
 from ..config.addresses import is_address
 from ..ends import address
+from ..facility import logger
 from ..facts import AttackSeen, Note
 from .openapi import document
 from .page import PAGE, POLICY
 from .routes import ROUTES, Api, Given, Refused, Route
 
-log = Logger()
+log = logger(__name__)
 
 SAFE: Final = {b"Cache-Control": b"no-store", b"X-Content-Type-Options": b"nosniff",
                b"Referrer-Policy": b"no-referrer"}  # fmt: skip
@@ -198,6 +198,9 @@ def _body(route: Route, request: CappedRequest) -> dict[str, Any]:
     known = {given.name: given for given in route.body}
     told = _object(request, raw) if raw else {}
     read = {name: _one_of(known, name).read(value) for name, value in told.items()}
+    for given in route.body:
+        if given.required and given.name not in read:
+            raise Refused(400, f"is missing: {given.wanted}", given.name)
     if route.method == "PATCH" and not read:
         raise Refused(400, f"changes nothing: give {' or '.join(known)}", "body")
     return read

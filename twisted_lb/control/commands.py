@@ -274,6 +274,19 @@ def fail_back(options: Options, client: Client) -> int:
     return _print(options, told, lambda: f"new sessions of {options.backend} go to its primary")
 
 
+def log(options: Options, client: Client) -> int:
+    if options.facility is None:
+        told = client.get(path("log"))
+    elif options.level is None:
+        print(f"which level? {', '.join(options.levels)}", file=sys.stderr)
+        return USAGE
+    else:
+        body = {"facility": options.facility, "level": options.level}
+        told = client.ask("PATCH", path("log"), body)
+    rows = told["levels"].items()
+    return _print(options, told, lambda: table(("FACILITY", "LEVEL"), rows, ""))
+
+
 def reload(options: Options, client: Client) -> int:
     told = client.ask("POST", path("reload"))
     return _print(options, told, lambda: f"generation {told['generation']} is in force")

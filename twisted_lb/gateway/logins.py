@@ -19,10 +19,10 @@ from typing import Final
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..config.settings import LoginRules
+from ..facility import logger
 from ..protocols.ftp.failedlogins import FailedLogins, source
 from .tokenrequest import NotGiven
 from .users import Users
@@ -32,7 +32,7 @@ CHECKS_MOST: Final = 64
 CHECKS_OF_ONE: Final = 8
 """Of them those that one address asked for: a few users, or one with a few terminals."""
 
-log = Logger()
+log = logger(__name__)
 
 
 @attrs.frozen

@@ -10,12 +10,12 @@ from typing import Any, ClassVar, NoReturn, TypeVar
 
 from twisted.application.service import MultiService
 from twisted.internet.defer import inlineCallbacks
-from twisted.logger import Logger
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from ..config.settings import Log
 from ..errors import ConfigurationError, Problem
+from ..facility import logger
 from ..facts import Note
 from ..listeners import CannotListen
 from ..observe import Counters, fanout
@@ -31,7 +31,7 @@ from ..process import (
 from ..tap import reactor
 from .gate import Gate
 
-log = Logger()
+log = logger(__name__)
 T = TypeVar("T")
 
 

@@ -20,13 +20,13 @@ from typing import Any, Final
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from ..capped import BODY_MOST, CappedRequest
 from ..ends import address
+from ..facility import logger
 from ..facts import Note, TokenAsked
 from ..terms import Address
 from .keys import SigningKey
@@ -38,7 +38,7 @@ from .tokensettings import TokenServerSettings
 
 REALM: Final = b'Basic realm="lb-token-server", charset="UTF-8"'
 
-log = Logger()
+log = logger(__name__)
 
 
 @attrs.define

@@ -6,11 +6,11 @@ import json
 import time
 
 from twisted.application.service import IService
-from twisted.logger import Logger
 from twisted.python.usage import Options as TwistedOptions
 from twisted.python.usage import UsageError
 
 from ..errors import ConfigurationError
+from ..facility import logger
 from ..listeners import CannotListen
 from ..observe import Counters, fanout
 from ..process import (
@@ -26,7 +26,7 @@ from .program import fine, read
 from .tokenserver import Parts, TokenServer, read_parts
 from .tokensettings import TokenServerSettings, load
 
-log = Logger()
+log = logger(__name__)
 
 
 class Options(TwistedOptions):

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from ..ends import End
 from ..errors import Ended, WireError
+from ..facility import logger
 from ..terms import MORE, Address, Ending
 from ..ways import Awaited
 from .arrivals import Arrivals
@@ -28,7 +28,7 @@ from .transfers import TUNNELS, Numbers, place
 FLUSH: Final = 5.0
 """Seconds that the proxy gets to close its side when a session is over."""
 
-log = Logger()
+log = logger(__name__)
 
 
 class TunnelSession:

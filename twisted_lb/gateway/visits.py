@@ -11,13 +11,13 @@ from typing import Any, TypeVar
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.interfaces import IDelayedCall
-from twisted.logger import Logger
 
 from ..accept import Door, Entrance
 from ..claims import Claims, Seat
 from ..config.settings import Frontend
 from ..ends import End
 from ..errors import Ended
+from ..facility import logger
 from ..facts import ConnectionEnded, Note
 from ..reactors import Reactor
 from ..relay import Idle
@@ -28,7 +28,7 @@ FAREWELL_TIMEOUT = 5.0
 HOLD = 65_536
 """Bytes kept of a client that talks before it is answered."""
 
-log = Logger()
+log = logger(__name__)
 T = TypeVar("T")
 
 

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.logger import Logger
 
 from ..errors import WireError
+from ..facility import logger
 from ..reactors import Reactor
 from ..wire.proxyheader import encode_local
 from .agent import LINE_CAP, parse
@@ -28,7 +28,7 @@ Ask = Callable[[Visit, Target], Awaitable[Outcome]]
 class Prober:
     """Probes servers over this reactor."""
 
-    log = Logger()
+    log = logger(__name__)
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor

@@ -9,7 +9,8 @@ from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
-from twisted.logger import Logger
+
+from ..facility import logger
 
 Round = Callable[[], Coroutine[Deferred[Any], Any, float]]
 """Does its work once; returns after how many seconds to do it again, counted from its start."""
@@ -28,7 +29,7 @@ class Rounds(Service):
     is our fault: it is logged with its traceback, and the round goes on.
     """
 
-    log = Logger()
+    log = logger(__name__)
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock

@@ -13,11 +13,11 @@ from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
-from twisted.logger import Logger
 
 from ..balance import Choose
 from ..config.settings import Backend, BackendTls, ServerRule
 from ..contexts import ServerTls, server_tls
+from ..facility import logger
 from ..facts import Announced, CertificateExpiring, Checked, Note, ServerChanged
 from ..terms import Server
 from .agent import Agent, Words
@@ -109,7 +109,7 @@ class Watch(Rounds):
     `wall` tells seconds since 1970, `choose` spreads the first checks over one interval.
     """
 
-    log = Logger()
+    log = logger(__name__)
 
     def __init__(
         self,
@@ -163,6 +163,7 @@ class Watch(Rounds):
             of = chart.subject.server
             self.log.warn("{of} was not checked: {why}", of=of, why=outcome.reason)
             return
+        self.log.debug("{of}: {why}", of=chart.subject.server, why=outcome.reason)
         self._note(Checked(str(chart.subject.server), outcome.ok, seconds, outcome.expires))
         if outcome.words is not None:
             self._heed(chart, outcome.words)
