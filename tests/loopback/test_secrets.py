@@ -32,6 +32,7 @@ protocol = "ftp"
 backend = "farm"
 server_port = {server}
 ftp.tls = {{ data = "optional" }}
+ftp.passive_ports = "20000-20999"
 tls = {{ mode = "starttls", required = false, certificate = [{{ file = "{pem}" }}] }}
 [[backend]]
 name = "farm"
