@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import attrs
 from twisted.internet.defer import inlineCallbacks
 
+from .admin.answers import Api
 from .admin.endpoint import Endpoint
 from .admin.past import Past
-from .admin.routes import Api, Refused
+from .admin.route import Refused
 from .admin.views import Views
 from .admin.web import Access, AdminResource
 from .config.load import load

@@ -16,9 +16,10 @@ from twisted.internet.endpoints import (
 )
 
 from tests.loopback.site import Site, Talk
+from twisted_lb.admin.answers import Api
 from twisted_lb.admin.endpoint import Endpoint
 from twisted_lb.admin.past import Past
-from twisted_lb.admin.routes import Api, Refused
+from twisted_lb.admin.route import Refused
 from twisted_lb.admin.views import Views
 from twisted_lb.admin.web import Access, AdminResource
 from twisted_lb.config.settings import AdminEndpoint

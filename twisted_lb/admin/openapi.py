@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from .routes import MOST, Given, Route
+from .route import MOST, Given, Route
 
 JSON: Final = "application/json"
 ERROR: Final = {

@@ -27,9 +27,11 @@ from ..config.addresses import is_address
 from ..ends import address
 from ..facility import logger
 from ..facts import AttackSeen, Note
+from .answers import Api
 from .openapi import document
 from .page import PAGE, POLICY
-from .routes import ROUTES, Api, Given, Refused, Route
+from .route import Given, Refused, Route
+from .routes import ROUTES
 
 log = logger(__name__)
 
