@@ -89,3 +89,27 @@ def test_a_check_says_so_beforehand_and_creates_nothing(tmp_path: Path) -> None:
         (("frontend", 1, "observe"), f"{tmp_path}/directory is a directory"),
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+
+
+def test_other_settings_may_be_tried_and_then_used(tmp_path: Path) -> None:
+    """What was seen of a channel whose frontend is not observed any more goes nowhere."""
+    note = logs(settings(tmp_path, ("control", "one")))
+    other = Log(str(tmp_path / "two"), format="text")
+    opened = note.opened(other, (Frontend("web", observe=str(tmp_path / "three")),))
+    note(Announced("before"))
+    note.use(opened)
+    note(Announced("after"))
+    note(observed("control"))
+    note(observed("web"))
+    assert [line["what"] for line in map(json.loads, (tmp_path / "access").open())] == ["before"]
+    assert "announced what=after" in (tmp_path / "two").read_text()
+    assert (tmp_path / "one").read_text() == ""
+    assert told(tmp_path / "three") == [("channel-observed", "web")]
+
+
+def test_settings_that_cannot_be_used_leave_everything_as_it_was(tmp_path: Path) -> None:
+    note = logs(settings(tmp_path))
+    with pytest.raises(CannotWrite, match="/nowhere/log"):
+        note.opened(Log("/nowhere/log"), ())
+    note(Announced("still here"))
+    assert "still here" in (tmp_path / "access").read_text()

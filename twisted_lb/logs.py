@@ -50,10 +50,10 @@ class Logs:
 
     def __call__(self, fact: Fact) -> None:
         """Write the fact's line."""
-        if isinstance(fact, ChannelObserved):
-            self._observed[fact.frontend](fact)
-        else:
+        if not isinstance(fact, ChannelObserved):
             self._access(fact)
+        elif fact.frontend in self._observed:  # else nobody looks any more, since a reload
+            self._observed[fact.frontend](fact)
 
     def reopen(self) -> None:
         """Open every file anew, after a rotation."""
