@@ -15,4 +15,6 @@ cd /
 grep -q -e --check "$work/help"
 "$work/venv/bin/twist" lb-proxy --config "$work/lb.toml" --check
 "$work/venv/bin/twistd" lb-proxy --config "$work/lb.toml" --check
+"$work/venv/bin/lb-proxyctl" check "$work/lb.toml"
+"$work/venv/bin/python" -c 'from twisted_lb.admin.page import POLICY'
 echo "the wheel works from /"

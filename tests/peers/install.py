@@ -129,7 +129,7 @@ def npm() -> dict[str, str]:
 
 
 def venvs() -> dict[str, str]:
-    """aioftp and pyftpdlib of PyPI, each in an environment of its own"""
+    """aioftp, pyftpdlib and schemathesis of PyPI, each in an environment of its own"""
     for name, requirements in VENVS.items():
         venv.create(PEERS / name, clear=True, with_pip=True)
         pip(name, "install", "--constraint", CHECKOUT / "constraints.txt", *requirements)
