@@ -38,7 +38,7 @@ KNOWN = """
 
 
 def fuzz(
-    at: Address, examples: int, config: Path | None, *options: str
+    at: Address, examples: int, place: Path, config: Path | None, *options: str
 ) -> subprocess.CompletedProcess[str]:
     named = ["--config-file", config] if config is not None else []
     asks = [
@@ -47,7 +47,7 @@ def fuzz(
         "--max-examples", str(examples), "--seed", "1", "--generation-database", "none",
         "--phases", "examples,coverage,fuzzing", "--request-timeout", "10", *options,
     ]  # fmt: skip
-    return subprocess.run(asks, capture_output=True, text=True, timeout=500, check=False)
+    return subprocess.run(asks, cwd=place, capture_output=True, text=True, timeout=500, check=False)
 
 
 async def prove(site: FtpSite, place: Path, examples: int) -> None:
@@ -61,10 +61,12 @@ async def prove(site: FtpSite, place: Path, examples: int) -> None:
         known = place / "known.toml"
         known.write_text(KNOWN)
         for config in (None, known):
-            await passes(deferToThread(fuzz, at, examples, config, "--include-method", "GET"))
+            await passes(
+                deferToThread(fuzz, at, examples, place, config, "--include-method", "GET")
+            )
         assert standing(admin) == before, "what only looks has changed something"
         for config in (None, known):
-            await passes(deferToThread(fuzz, at, examples, config))
+            await passes(deferToThread(fuzz, at, examples, place, config))
         assert admin.stopped, "the fuzzer has reached what acts"
         assert len([s for s in site.balancer.servers if s.weight != 100]) == 1
     finally:
