@@ -26,7 +26,7 @@ from twisted_lb.config.settings import (
 from twisted_lb.connection import talk
 from twisted_lb.errors import Ended
 from twisted_lb.facts import ConnectionEnded, SessionEnded
-from twisted_lb.observe import JsonLines, Output, Sink
+from twisted_lb.observe import Lines, Output, Sink
 from twisted_lb.opening import Refuse, Shown, dialogue
 from twisted_lb.session import Sessions, State
 from twisted_lb.terms import Address, Key, Server
@@ -123,7 +123,7 @@ def test_a_hostile_name_is_one_valid_line_that_no_terminal_obeys(name: bytes) ->
         written.append(data)
         return len(data)
 
-    log = JsonLines(Output(lambda: Sink(put, lambda: None)), lambda: 0.0)
+    log = Lines(Output(lambda: Sink(put, lambda: None)), lambda: 0.0)
     log(ConnectionEnded("c1", "in", CLIENT, verdict.word, 0.1, detail=verdict.detail))
     [line] = b"".join(written).splitlines()
     assert json.loads(line)["ending"] == verdict.word
