@@ -23,6 +23,7 @@ from twisted_lb.admin.route import Refused
 from twisted_lb.admin.views import Views
 from twisted_lb.admin.web import Access, AdminResource
 from twisted_lb.config.settings import AdminEndpoint
+from twisted_lb.facility import set_level
 from twisted_lb.terms import Address
 
 
@@ -113,6 +114,7 @@ class Admin:
         return found.json
 
     async def stop(self) -> None:
+        set_level("all", "info")  # whoever asked may have changed it
         await self.endpoint.stopService()
 
 
