@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Barrier, Lock
+from threading import Barrier, Lock, Timer
 
 import pytest
 import pytest_twisted
@@ -119,26 +119,27 @@ class Emulators:
             stdout=subprocess.PIPE,
             text=True,
         ) as emulator:
+            # A host that takes the connection and says nothing would keep s3270 for ever.
+            deadline = Timer(30, emulator.kill)
+            deadline.start()
             try:
                 with self._connecting:
                     shown = answers(emulator, at)
                 self._both.wait()
             finally:
+                deadline.cancel()
                 emulator.kill()
         return shown
 
 
 def answers(emulator: subprocess.Popen[str], at: Address) -> str:
-    """What s3270 prints while it connects and shows its screen: its answers end with ok or error.
-    Each of the commands has a deadline of its own."""
+    """What s3270 prints while it connects and shows its screen: its answers end with ok or error."""
     assert emulator.stdin is not None
     assert emulator.stdout is not None
-    emulator.stdin.write(
-        f"Set(connectTimeout,10)\nConnect({at.host}:{at.port})\nWait(10,Output)\nAscii()\n"
-    )
+    emulator.stdin.write(f"Connect({at.host}:{at.port})\nWait(10,Output)\nAscii()\n")
     emulator.stdin.flush()
     shown = ""
-    for _ in range(4):
+    for _ in range(3):
         while (line := emulator.stdout.readline()) not in ("ok\n", "error\n", ""):
             shown += line
     return shown
