@@ -133,7 +133,7 @@ class Emulators:
 
 
 def answers(emulator: subprocess.Popen[str], at: Address) -> str:
-    """What s3270 prints while it connects and shows its screen: its answers end with ok or error."""
+    """What s3270 prints until it shows its screen; each answer ends with ok or error."""
     assert emulator.stdin is not None
     assert emulator.stdout is not None
     emulator.stdin.write(f"Connect({at.host}:{at.port})\nWait(10,Output)\nAscii()\n")
