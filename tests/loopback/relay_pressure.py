@@ -1,0 +1,135 @@
+"""Behaviours of every relay: who reads slowly holds back its peer, nobody else."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from pathlib import Path
+
+import pytest
+import pytest_twisted
+
+from tests.loopback.parties import AT_ONCE, Party, together
+from tests.loopback.relay_bytes import KB, MB, said_whole
+from tests.loopback.relay_ends import both_sides, first_and_other
+from tests.loopback.relaying import Ground, same
+from tests.loopback.streams import stands_still
+
+HELD = 4 * MB
+"""What a relay holds for a reader that does not read, in one direction, at most."""
+ENDLESS = 256 * MB
+APART = 16 * MB
+"""Bytes of four streams that pass beside one question and its answer, at most."""
+
+
+def _queues(local: tuple[str, int], peer: tuple[str, int]) -> tuple[int, int]:
+    """What a socket of this namespace has to send, and has to read, by the kernel's own table."""
+    wanted = [_as_listed(local), _as_listed(peer)]
+    for line in Path("/proc/thread-self/net/tcp").read_text().splitlines():
+        fields = line.split()
+        if fields[1:3] == wanted:
+            sends, reads = fields[4].split(":")
+            return int(sends, 16), int(reads, 16)
+    raise AssertionError(f"no socket {local} ─ {peer}")
+
+
+def _as_listed(address: tuple[str, int]) -> str:
+    [number] = struct.unpack("=I", socket.inet_aton(address[0]))
+    return f"{number:08X}:{address[1]:04X}"
+
+
+def our_queues(party: Party) -> tuple[int, int]:
+    """The same of the balancer's socket towards this party."""
+    return _queues(party.sock.getpeername(), party.sock.getsockname())
+
+
+def held_between(says: Party, reads: Party) -> int:
+    """Bytes that are in the balancer itself, and in no socket's buffer: neither in the two outer
+    sockets' nor in its own two."""
+    to_send, _ = our_queues(reads)
+    _, to_read = our_queues(says)
+    return says.said - says.unacknowledged - to_read - to_send - reads.unread
+
+
+async def stuck(says: Party, data: bytes) -> None:
+    """Say it for as long as anything is taken; nobody reads."""
+    saying = together(says.says(data))
+    saying.addErrback(lambda failure: failure.trap(Exception))
+    await stands_still(lambda: says.said)
+
+
+class Pressure:
+    """A mixin."""
+
+    @both_sides
+    @pytest_twisted.ensureDeferred
+    async def test_a_reader_that_never_reads_holds_the_other_back(
+        self, ground: Ground, first: str
+    ) -> None:
+        """What the balancer takes of a stream that nobody reads has an end, and a low one."""
+        ground.start()
+        reads, says = first_and_other(first, *await ground.pair())
+        await stuck(says, bytes(ENDLESS))
+        held = held_between(says, reads)
+        print(f"{says.said} bytes were taken, {held} of them are in the balancer")
+        assert 0 <= held <= HELD
+        assert says.said < ENDLESS
+        await self._goes_on_beside(ground)
+
+    async def _goes_on_beside(self, ground: Ground) -> None:
+        client, server = await ground.pair()
+        data = ground.text(4 * MB)
+        _, heard = await together(said_whole(client, data), server.hears_all())
+        same(heard, data)
+
+    @both_sides
+    @pytest_twisted.ensureDeferred
+    async def test_a_stuck_reader_may_still_be_a_sender(self, ground: Ground, first: str) -> None:
+        ground.start()
+        reads, says = first_and_other(first, *await ground.pair())
+        await stuck(says, bytes(ENDLESS))
+        data = ground.text(8 * MB)
+        _, heard = await together(reads.says(data), says.hears(len(data)))
+        same(heard, data)
+
+    @both_sides
+    @pytest_twisted.ensureDeferred
+    async def test_who_was_stuck_reads_on_and_gets_all(self, ground: Ground, first: str) -> None:
+        ground.start()
+        reads, says = first_and_other(first, *await ground.pair())
+        reads.holds(64 * KB)
+        data = ground.random.randbytes(24 * MB)
+        saying = together(said_whole(says, data))
+        await stands_still(lambda: says.said)
+        assert says.said < len(data), "the test holds nobody back"
+        heard = await reads.hears_all()
+        await saying
+        same(heard, data)
+
+    @pytest.mark.parametrize("bulk", ["client", "server"])
+    @pytest_twisted.ensureDeferred
+    async def test_questions_and_answers_go_on_beside_four_streams(
+        self, ground: Ground, bulk: str
+    ) -> None:
+        """Between one answer and the next the streams move so much, at most."""
+        ground.start()
+        client, server = await ground.pair()
+        streams = [first_and_other(bulk, *await ground.pair()) for _ in range(4)]
+        data, moved = bytes(ground.size(48 * MB)), [0]
+
+        async def reads(party: Party) -> None:
+            async for some in party.pieces():
+                moved[0] += len(some)
+
+        doing = [each for says, other in streams for each in (said_whole(says, data), reads(other))]
+        streaming = together(*doing)
+        rounds, most, before = 0, 0, 0
+        while moved[0] < 4 * len(data):
+            await client.says(b"question")
+            same(await server.hears(8), b"question")
+            await server.says(b"answer")
+            same(await client.hears(6), b"answer")
+            rounds, most, before = rounds + 1, max(most, moved[0] - before), moved[0]
+        await streaming
+        print(f"{rounds} rounds beside {4 * len(data)} bytes, at most {most} between two")
+        assert most <= APART, AT_ONCE

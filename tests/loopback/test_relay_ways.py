@@ -1,0 +1,30 @@
+"""Every way of moving bytes behaves alike, on the loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_twisted
+
+from tests.loopback.relay_bytes import Bytes, Urgent
+from tests.loopback.relay_ends import BrokenOff, InOrder, InTime, NothingLeft
+from tests.loopback.relay_pressure import Pressure
+from tests.loopback.relaying import WAYS, Ground, Place
+from tests.loopback.site import Site
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest_twisted.async_yield_fixture()
+async def ground(way: str) -> AsyncIterator[Ground]:
+    ground = Ground(Site(), way, Place())
+    yield ground
+    await ground.stop()
+
+
+class TestOnTheLoopback(Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure):
+    """Nothing between."""
