@@ -144,6 +144,28 @@ class Urgent:
 
     @pytest.mark.parametrize("asks", ["client", "server"])
     @pytest_twisted.ensureDeferred
+    async def test_an_urgent_byte_arrives_before_any_other(self, ground: Ground, asks: str) -> None:
+        """It is there as soon as the connection is."""
+        ground.start()
+        client, server = await ground.pair()
+        says, hears = (client, server) if asks == "client" else (server, client)
+        await says.says_urgently(b"!")
+        assert await hears.hears(1) == b"!"
+        says.shuts()
+        assert await hears.hears_all() == b""
+
+    @pytest_twisted.ensureDeferred
+    async def test_an_urgent_byte_arrives_that_comes_before_there_is_a_server(
+        self, ground: Ground
+    ) -> None:
+        ground.start()
+        client = await ground.comes()
+        await client.says_urgently(b"!")
+        server = await ground.accepts()
+        assert await server.hears(1) == b"!"
+
+    @pytest.mark.parametrize("asks", ["client", "server"])
+    @pytest_twisted.ensureDeferred
     async def test_urgent_bytes_in_bulk_arrive_in_their_places(
         self, ground: Ground, asks: str
     ) -> None:
