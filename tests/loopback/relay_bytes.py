@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+from hashlib import sha256
 
 import pytest
 import pytest_twisted
@@ -16,6 +16,20 @@ KB, MB = 1 << 10, 1 << 20
 async def said_whole(party: Party, data: bytes) -> None:
     await party.says(data)
     party.shuts()
+
+
+async def exchanged(client: Party, server: Party, up: bytes, down: bytes) -> None:
+    """Both say all at once, by its hash the very same is heard; then one closes after the other."""
+    _, _, heard_up, heard_down = await together(
+        client.says(up), server.says(down), server.hears(len(up)), client.hears(len(down))
+    )
+    assert sha256(heard_up).digest() == sha256(up).digest()
+    assert sha256(heard_down).digest() == sha256(down).digest()
+    client.shuts()
+    assert await server.hears_all() == b""
+    server.shuts()
+    assert await client.hears_all() == b""
+    client.closes()
 
 
 class Bytes:
@@ -104,27 +118,19 @@ class Bytes:
         ground.start()
         client, server = await ground.pair()
         up, down = ground.text(3 * MB) + b"up", ground.text(5 * MB) + b"down"
-        await together(
-            said_whole(client, up), said_whole(server, down), server.hears_all(), client.hears_all()
-        )
+        await exchanged(client, server, up, down)
         ended = await ground.ends()
         assert (ended.ending, ended.from_client, ended.from_server) == ("done", len(up), len(down))
 
     @pytest_twisted.ensureDeferred
     async def test_twenty_at_once_each_get_their_own_bytes(self, ground: Ground) -> None:
-        """By hashes: what went up, what came down."""
         ground.start()
-        await together(*[self._both_ways(ground, *await ground.pair()) for _ in range(20)])
+        pairs = [await ground.pair() for _ in range(20)]
+        await together(
+            *[exchanged(*pair, ground.text(2 * MB), ground.text(1 * MB)) for pair in pairs]
+        )
         await ground.ends(20)
         assert {fact.ending for fact in ground.ended} == {"done"}
-
-    async def _both_ways(self, ground: Ground, client: Party, server: Party) -> None:
-        up, down = ground.text(2 * MB), ground.text(1 * MB)
-        _, _, heard_up, heard_down = await together(
-            said_whole(client, up), said_whole(server, down), server.hears_all(), client.hears_all()
-        )
-        assert hashlib.sha256(heard_up).digest() == hashlib.sha256(up).digest()
-        assert hashlib.sha256(heard_down).digest() == hashlib.sha256(down).digest()
 
 
 class Urgent:

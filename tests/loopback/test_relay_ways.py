@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 import pytest_twisted
 
 from tests.loopback.relay_bytes import Bytes, Urgent
 from tests.loopback.relay_ends import BrokenOff, InOrder, InTime, NothingLeft
+from tests.loopback.relay_many import Many
 from tests.loopback.relay_pressure import Pressure
+from tests.loopback.relay_tls import InTls, TlsGround
 from tests.loopback.relaying import WAYS, Ground, Place
 from tests.loopback.site import Site
 
@@ -26,5 +29,20 @@ async def ground(way: str) -> AsyncIterator[Ground]:
     await ground.stop()
 
 
-class TestOnTheLoopback(Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure):
+@pytest_twisted.async_yield_fixture()
+async def tls_ground(way: str, tmp_path: Path) -> AsyncIterator[Ground]:
+    ground = TlsGround(Site(), way, Place(), files=tmp_path)
+    yield ground
+    await ground.stop()
+
+
+class TestOnTheLoopback(Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure, Many):
     """Nothing between."""
+
+
+class TestInTls(Bytes, InTls, Many):
+    """TLS with the client ends at the balancer."""
+
+    @pytest.fixture
+    def ground(self, tls_ground: Ground) -> Ground:
+        return tls_ground

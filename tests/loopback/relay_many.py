@@ -1,0 +1,72 @@
+"""Behaviours of every relay: one session after the other, on descriptors that others have had."""
+
+from __future__ import annotations
+
+import pytest
+import pytest_twisted
+
+from tests.loopback.parties import Party, together
+from tests.loopback.relay_bytes import KB
+from tests.loopback.relaying import Ground, same
+
+ENDS = ("client closes", "server closes", "client resets", "server resets")
+
+
+class Many:
+    """A mixin."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_quick_sessions_beside_a_long_one_get_their_own_bytes(
+        self, ground: Ground
+    ) -> None:
+        """Each has a descriptor that the one before had."""
+        await self._one_after_the_other(ground, 300)
+
+    @pytest.mark.soak
+    @pytest_twisted.ensureDeferred
+    async def test_thousands_of_quick_sessions_beside_a_long_one_get_their_own_bytes(
+        self, ground: Ground
+    ) -> None:
+        await self._one_after_the_other(ground, 2_000)
+
+    async def _one_after_the_other(self, ground: Ground, sessions: int) -> None:
+        ground.start()
+        long, going = await ground.pair(), [True]
+        lasting = together(self._goes_on(ground, *long, going))
+        for number in range(ground.size(sessions)):
+            await self._passes_by(ground, number)
+        going.clear()
+        await lasting
+        for party in long:
+            party.closes()
+        await ground.rests()
+        assert len(ground.ended) == ground.size(sessions) + 1
+
+    async def _passes_by(self, ground: Ground, number: int) -> None:
+        """A session says who it is, and something; ends in one of four ways, bytes under way."""
+        client, server = await ground.pair()
+        named = f"session {number:8}".encode()
+        most = 300 * KB if number % 16 == 0 else 2 * KB
+        data = named + ground.random.randbytes(ground.random.randrange(most))
+        _, heard = await together(client.says(data), server.hears(len(data)))
+        same(heard, data)
+        await server.says(data[::-1])
+        same(await client.hears(len(data)), data[::-1])
+        how = ENDS[ground.random.randrange(4)]
+        ends, other = (client, server) if how.startswith("client") else (server, client)
+        await other.says(named)
+        if how.endswith("resets"):
+            ends.resets()
+        else:
+            ends.closes()
+        other.closes()
+
+    async def _goes_on(
+        self, ground: Ground, client: Party, server: Party, going: list[bool]
+    ) -> None:
+        while going:
+            data = ground.random.randbytes(ground.random.randrange(1, 100 * KB))
+            _, heard = await together(client.says(data), server.hears(len(data)))
+            same(heard, data)
+            await server.says(data[:100])
+            same(await client.hears(len(data[:100])), data[:100])
