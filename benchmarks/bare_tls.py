@@ -1,6 +1,6 @@
 """A relay of one TLS connection by bare OpenSSL, blocking: what tls_relay.py compares with.
 
-    python benchmarks/bare_tls.py WAY up|down PEM PORT SERVER_PORT
+    python -m benchmarks.bare_tls WAY up|down PEM PORT SERVER_PORT
 
 Listens on PORT, dials SERVER_PORT, moves bytes one way and ends. WAY is `memory N` or `socket N`,
 N the KiB that it reads at once, with ` gathered` after it or not.
@@ -14,8 +14,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 
-from balancer import FRONT, SERVER
 from OpenSSL import SSL
+
+from benchmarks.balancer import FRONT, SERVER
 
 DEADLINE = 60
 """Seconds after which the process ends, whatever it waits for."""

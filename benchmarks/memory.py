@@ -1,6 +1,6 @@
 """What an idle joined session costs: bytes of the balancer's memory for each, at 1,000 and 5,000.
 
-    python benchmarks/memory.py [COUNT ...]
+    python -m benchmarks.memory [COUNT ...]
 
 Starts `twist lb-proxy` in a process of its own, opens sessions through it to servers in this one,
 says a word on each so that it is joined, and reads the balancer's resident memory. Printed for each
@@ -28,7 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from balancer import SERVER, connect, free_port, running
+from benchmarks.balancer import SERVER, connect, free_port, running
 
 COUNTS = (1_000, 5_000)
 GREETING = b"220 ready\r\n"

@@ -1,6 +1,6 @@
 """What it costs to end TLS and pass on what was inside: CPU seconds for a GiB, and MiB a second.
 
-    python benchmarks/tls_relay.py [MIB [TIMES]]
+    python -m benchmarks.tls_relay [MIB [TIMES]]
 
 One connection at a time, up (what the client says is decrypted) and down (what the server says is
 encrypted), through
@@ -46,10 +46,8 @@ import threading
 import time
 from contextlib import AbstractContextManager, suppress
 from ipaddress import IPv4Address
-from pathlib import Path
 
-from balancer import DEADLINE, FRONT, SERVER, connect, free_port, process, running
-
+from benchmarks.balancer import DEADLINE, FRONT, SERVER, connect, free_port, process, running
 from twisted_lb.demo.files import certified
 
 MIB = 1 << 20
@@ -89,9 +87,8 @@ def start(way: str, up: bool, pem: str, port: int, server: int) -> AbstractConte
         tls = TLS.format(pem=pem) if way == "lb-proxy" else ""
         about = {"front": FRONT, "port": port, "server": SERVER, "server_port": server}
         return running(CONFIG.format(tls=tls, **about))
-    program = str(Path(__file__).with_name("bare_tls.py"))
-    direction = "up" if up else "down"
-    return process([sys.executable, program, way, direction, pem, str(port), str(server)])
+    direction, program = "up" if up else "down", ("-m", "benchmarks.bare_tls")
+    return process([sys.executable, *program, way, direction, pem, str(port), str(server)])
 
 
 def measure(way: str, up: bool, pem: str, total: int) -> Figures:

@@ -21,7 +21,7 @@ from tests.peers import CHECKOUT, PEERS, ROOT, VERSIONS
 
 PACKAGES = (
     ("vsftpd",),
-    ("proftpd-core", "proftpd-mod-crypto"),
+    ("proftpd-core", "proftpd-mod-crypto", "proftpd-mod-proxy"),
     ("pure-ftpd",),
     ("curl", "lftp", "ncftp", "tnftp", "wget"),
     ("haproxy", "iproute2", "nftables"),
@@ -29,6 +29,7 @@ PACKAGES = (
     ("hercules", "inetutils-telnet", "inetutils-telnetd", "s3270"),
     ("bind9-dnsutils", "testssl.sh"),
     ("chromium", "fonts-dejavu-core"),
+    ("libssl-dev",),
 )
 """What is wanted of Debian; the packages of one line may be installed together."""
 
