@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from tests.loopback.farm import Farm, Process
 from tests.loopback.ftp_site import FtpSite, ftp
 from tests.loopback.ftp_talks import Visitor
+from tests.loopback.relaying import WAYS, relayed_by
 from twisted_lb.facts import AttackSeen, ConnectionEnded, SessionEnded, TransferEnded
 
 VERBS = ("PASV", "EPRT", "EPSV", "PORT")
@@ -88,9 +89,9 @@ def places(trip: Trip, processes: list[Process]) -> Counter[str]:
     return found
 
 
-async def prove(site: FtpSite, farm: Farm, sessions: int, transfers: int) -> None:
+async def prove(site: FtpSite, farm: Farm, way: str, sessions: int, transfers: int) -> None:
     """All sessions at once, all transfers of each; then nothing of them is left."""
-    site.start(ftp(farm.port, *farm.addresses))
+    site.start(relayed_by(way, ftp(farm.port, *farm.addresses)))
     before = site.standing()
     trips = await together([arrive(site, number) for number in range(sessions)])
     site.watch()
@@ -117,16 +118,20 @@ async def prove(site: FtpSite, farm: Farm, sessions: int, transfers: int) -> Non
     await site.rests_at(before)
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest_twisted.ensureDeferred
-async def test_no_data_channel_of_many_sessions_goes_astray(ftp_site: FtpSite, farm: Farm) -> None:
+async def test_no_data_channel_of_many_sessions_goes_astray(
+    ftp_site: FtpSite, farm: Farm, way: str
+) -> None:
     """20 sessions x 10 transfers."""
-    await prove(ftp_site, farm, 20, 10)
+    await prove(ftp_site, farm, way, 20, 10)
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("way", WAYS)
 @pytest_twisted.ensureDeferred
 async def test_no_data_channel_of_very_many_sessions_goes_astray(
-    ftp_site: FtpSite, farm: Farm
+    ftp_site: FtpSite, farm: Farm, way: str
 ) -> None:
     """200 sessions x 50 transfers."""
-    await prove(ftp_site, farm, 200, 50)
+    await prove(ftp_site, farm, way, 200, 50)
