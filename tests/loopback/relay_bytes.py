@@ -56,7 +56,7 @@ class Bytes:
         """Nobody waits for more to come."""
         ground.start()
         client, server = await ground.pair()
-        for byte in ground.text(200):
+        for byte in ground.random.randbytes(ground.times(200)):
             await client.says(bytes([byte]))
             assert await server.hears(1) == bytes([byte])
             await server.says(bytes([byte ^ 255]))
@@ -80,7 +80,7 @@ class Bytes:
         """A relay that has a way for bulk and one for messages goes over and back, each way."""
         ground.start()
         client, server = await ground.pair()
-        for turn in range(12):
+        for turn in range(ground.times(12)):
             says, hears = (client, server) if turn % 3 else (server, client)
             await self._small_talk(ground, says, hears)
             data = ground.text(ground.random.randrange(64 * KB, 2 * MB))
@@ -91,7 +91,7 @@ class Bytes:
 
     async def _small_talk(self, ground: Ground, says: Party, hears: Party) -> None:
         """Questions and answers, more than a relay takes for bulk that goes on."""
-        for _ in range(20):
+        for _ in range(ground.times(20)):
             question = ground.random.randbytes(ground.random.randrange(1, 200))
             await says.says(question)
             same(await hears.hears(len(question)), question)

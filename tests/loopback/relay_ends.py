@@ -15,8 +15,6 @@ from tests.loopback.relaying import Ground, same
 
 both_sides = pytest.mark.parametrize("first", ["client", "server"])
 FAULT = {"client": "client-left", "server": "server-closed"}
-IDLE = 0.8
-"""Seconds; they are looked for once a second."""
 
 
 def first_and_other(first: str, client: Party, server: Party) -> tuple[Party, Party]:
@@ -161,7 +159,7 @@ class InTime:
 
     @pytest_twisted.ensureDeferred
     async def test_a_silent_session_is_ended_after_its_idle_time(self, ground: Ground) -> None:
-        ground.start(idle=IDLE)
+        ground.start(idle=ground.place.idle)
         client, server = await ground.pair()
         await client.says(b"hello")
         await server.hears(5)
@@ -172,7 +170,7 @@ class InTime:
     @pytest_twisted.ensureDeferred
     async def test_a_slow_reader_is_not_idle_and_gets_all(self, ground: Ground, first: str) -> None:
         """Its peer has said all of it long before: nothing comes while it reads."""
-        ground.start(idle=IDLE)
+        ground.start(idle=ground.place.idle)
         client, server = await ground.pair()
         reads, says = first_and_other(first, client, server)
         reads.holds(8 * KB)

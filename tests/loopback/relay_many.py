@@ -33,14 +33,14 @@ class Many:
         ground.start()
         long, going = await ground.pair(), [True]
         lasting = together(self._goes_on(ground, *long, going))
-        for number in range(ground.size(sessions)):
+        for number in range(ground.times(sessions)):
             await self._passes_by(ground, number)
         going.clear()
         await lasting
         for party in long:
             party.closes()
         await ground.rests()
-        assert len(ground.ended) == ground.size(sessions) + 1
+        assert len(ground.ended) == ground.times(sessions) + 1
 
     async def _passes_by(self, ground: Ground, number: int) -> None:
         """A session says who it is, and something; ends in one of four ways, bytes under way."""

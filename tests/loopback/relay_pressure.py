@@ -13,7 +13,6 @@ from tests.loopback.parties import AT_ONCE, Party, together
 from tests.loopback.relay_bytes import KB, MB, said_whole
 from tests.loopback.relay_ends import both_sides, first_and_other
 from tests.loopback.relaying import Ground, same
-from tests.loopback.streams import stands_still
 
 HELD = 4 * MB
 """What a relay holds for a reader that does not read, in one direction, at most."""
@@ -51,11 +50,11 @@ def held_between(says: Party, reads: Party) -> int:
     return says.said - says.unacknowledged - to_read - to_send - reads.unread
 
 
-async def stuck(says: Party, data: bytes) -> None:
-    """Say it for as long as anything is taken; nobody reads."""
-    saying = together(says.says(data))
+async def stuck(ground: Ground, says: Party) -> None:
+    """Say things for as long as anything is taken; nobody reads."""
+    saying = together(says.says(bytes(ENDLESS)))
     saying.addErrback(lambda failure: failure.trap(Exception))
-    await stands_still(lambda: says.said)
+    await ground.stands_still(lambda: says.said)
 
 
 class Pressure:
@@ -69,7 +68,7 @@ class Pressure:
         """What the balancer takes of a stream that nobody reads has an end, and a low one."""
         ground.start()
         reads, says = first_and_other(first, *await ground.pair())
-        await stuck(says, bytes(ENDLESS))
+        await stuck(ground, says)
         held = held_between(says, reads)
         print(f"{says.said} bytes were taken, {held} of them are in the balancer")
         assert 0 <= held <= HELD
@@ -87,7 +86,7 @@ class Pressure:
     async def test_a_stuck_reader_may_still_be_a_sender(self, ground: Ground, first: str) -> None:
         ground.start()
         reads, says = first_and_other(first, *await ground.pair())
-        await stuck(says, bytes(ENDLESS))
+        await stuck(ground, says)
         data = ground.text(8 * MB)
         _, heard = await together(reads.says(data), says.hears(len(data)))
         same(heard, data)
@@ -100,11 +99,15 @@ class Pressure:
         reads.holds(64 * KB)
         data = ground.random.randbytes(24 * MB)
         saying = together(said_whole(says, data))
-        await stands_still(lambda: says.said)
+        await ground.stands_still(lambda: says.said)
         assert says.said < len(data), "the test holds nobody back"
         heard = await reads.hears_all()
         await saying
         same(heard, data)
+
+
+class Fairness:
+    """A mixin. Where no answer is late because it was lost."""
 
     @pytest.mark.parametrize("bulk", ["client", "server"])
     @pytest_twisted.ensureDeferred

@@ -16,7 +16,6 @@ from tests.loopback.parties import Party, together
 from tests.loopback.relay_bytes import KB, MB, said_whole
 from tests.loopback.relay_pressure import ENDLESS, HELD, held_between, stuck
 from tests.loopback.relaying import Ground, same
-from tests.loopback.streams import stands_still
 from tests.loopback.tls_site import AUTHORITY, FRONT
 from twisted_lb.config.settings import FrontendTls, Settings, ShownCertificate
 
@@ -172,7 +171,7 @@ class InTls:
     async def test_a_client_that_never_reads_holds_its_server_back(self, ground: Ground) -> None:
         ground.start()
         client, server = await ground.pair()
-        await stuck(server, bytes(ENDLESS))
+        await stuck(ground, server)
         held = held_between(server, client)
         print(f"{server.said} bytes were taken, {held} of them are in the balancer")
         assert held <= HELD
@@ -182,7 +181,7 @@ class InTls:
     async def test_a_server_that_never_reads_holds_its_client_back(self, ground: Ground) -> None:
         ground.start()
         client, server = await ground.pair()
-        await stuck(client, bytes(ENDLESS))
+        await stuck(ground, client)
         held = held_between(client, server)
         print(f"{client.said} bytes were taken, {held} of them are in the balancer")
         assert held <= HELD
@@ -199,7 +198,7 @@ class InTls:
         reads.holds(64 * KB)
         data = ground.random.randbytes(24 * MB)
         saying = together(says.says(data))
-        await stands_still(lambda: says.said)
+        await ground.stands_still(lambda: says.said)
         assert says.said < len(data), "the test holds nobody back"
         heard = await reads.hears(len(data))
         await saying

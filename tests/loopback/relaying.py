@@ -14,9 +14,11 @@ from typing import Any
 import attrs
 
 from tests.loopback.parties import Listener, Party, connects
+from tests.loopback.readiness import PATIENCE
 from tests.loopback.site import Site
+from tests.loopback.streams import stands_still
 from tests.loopback.test_opaque import one_frontend
-from twisted_lb.config.settings import Settings
+from twisted_lb.config.settings import BackendTimeout, Settings
 from twisted_lb.facts import ConnectionEnded
 from twisted_lb.terms import Address
 
@@ -41,8 +43,12 @@ class Place:
     in_servers: Callable[[], AbstractContextManager[None]] = nullcontext
     share: float = 1.0
     """How much of what is moved over the loopback is moved here: it is slower."""
-    buffers: int | None = None
-    """What a socket's kernel takes before it asks for more room, where it matters."""
+    pace: float = 1.0
+    """How many of the questions that are asked over the loopback are asked here."""
+    idle: float = 0.8
+    """Seconds of silence that end a session, where a test is of that."""
+    still: int = 40
+    """For how many turns nothing may move that is to be stuck."""
 
 
 class Ground:
@@ -67,9 +73,11 @@ class Ground:
     def settings(self, port: int, **group: Any) -> Settings:
         """One frontend, before this port of the server."""
         settings = one_frontend(port, self.place.server, **group)
-        listen = (Address(self.place.front, 0),)
+        listen, patient = (Address(self.place.front, 0),), BackendTimeout(connect=PATIENCE)
         return attrs.evolve(
-            settings, frontends=(attrs.evolve(settings.frontends[0], listen=listen),)
+            settings,
+            frontends=(attrs.evolve(settings.frontends[0], listen=listen),),
+            backends={"back": attrs.evolve(settings.backends["back"], timeout=patient)},
         )
 
     async def pair(self) -> tuple[Party, Party]:
@@ -98,6 +106,10 @@ class Ground:
         """So much as this place moves in the time in which the loopback moves `full`."""
         return max(1, int(full * self.place.share))
 
+    def times(self, full: int) -> int:
+        """So many times here what is done `full` times over the loopback."""
+        return max(3, int(full * self.place.pace))
+
     def text(self, full: int) -> bytes:
         """Bytes without any order, so much as fits this place."""
         return self.random.randbytes(self.size(full))
@@ -112,6 +124,10 @@ class Ground:
         """Wait until so many connections have ended; the last of them."""
         await self.site.until(lambda: len(self.ended) >= count)
         return self.ended[-1]
+
+    async def stands_still(self, count: Callable[[], int]) -> None:
+        """Wait until `count()` has not changed for a while."""
+        await stands_still(count, self.place.still)
 
     async def rests(self) -> None:
         """Wait until the balancer has let go of everybody."""

@@ -11,7 +11,7 @@ import pytest_twisted
 from tests.loopback.relay_bytes import Bytes, Urgent
 from tests.loopback.relay_ends import BrokenOff, InOrder, InTime, NothingLeft
 from tests.loopback.relay_many import Many
-from tests.loopback.relay_pressure import Pressure
+from tests.loopback.relay_pressure import Fairness, Pressure
 from tests.loopback.relay_tls import InTls, TlsGround
 from tests.loopback.relaying import WAYS, Ground, Place
 from tests.loopback.site import Site
@@ -36,7 +36,9 @@ async def tls_ground(way: str, tmp_path: Path) -> AsyncIterator[Ground]:
     await ground.stop()
 
 
-class TestOnTheLoopback(Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure, Many):
+class TestOnTheLoopback(
+    Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure, Fairness, Many
+):
     """Nothing between."""
 
 

@@ -80,6 +80,22 @@ def new_namespace() -> Namespace:
 
 
 @attrs.frozen
+class Hosts:
+    """The three of them, each in a namespace of its own, without a cable yet."""
+
+    client: Namespace = attrs.field(factory=new_namespace)
+    front: Namespace = attrs.field(factory=new_namespace)
+    servers: Namespace = attrs.field(factory=new_namespace)
+
+    def cable(self) -> None:
+        """Cables from the front to the others, and everybody's addresses."""
+        _link(self.front, self.client, "10.77.1.1", "10.77.1.2")
+        _link(self.front, self.client, "fd77:1::1", "fd77:1::2")
+        _link(self.front, self.servers, "10.77.2.1", "10.77.2.11", "10.77.2.12")
+        _link(self.front, self.servers, "fd77:2::1", "fd77:2::11", "fd77:2::12")
+
+
+@attrs.frozen
 class Network:
     """The three places, and their addresses by address family."""
 
@@ -108,15 +124,12 @@ def the_best() -> Network:
 
 def apart() -> Network:
     """Three namespaces. Raises OSError when this process may not make them."""
-    client, front, servers = new_namespace(), new_namespace(), new_namespace()
-    _link(front, client, "10.77.1.1", "10.77.1.2")
-    _link(front, client, "fd77:1::1", "fd77:1::2")
-    _link(front, servers, "10.77.2.1", "10.77.2.11", "10.77.2.12")
-    _link(front, servers, "fd77:2::1", "fd77:2::11", "fd77:2::12")
+    hosts = Hosts()
+    hosts.cable()
     return Network(
-        client,
-        front,
-        servers,
+        hosts.client,
+        hosts.front,
+        hosts.servers,
         {4: "10.77.1.1", 6: "fd77:1::1"},
         {4: ("10.77.2.11", "10.77.2.12"), 6: ("fd77:2::11", "fd77:2::12")},
         2121,

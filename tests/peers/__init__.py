@@ -19,8 +19,10 @@ def environment() -> dict[str, str]:
     """The environment in which unpacked programs find each other and their libraries."""
     bins = [ROOT / part for part in ("usr/sbin", "usr/bin", "sbin", "bin")]
     libraries = [*ROOT.glob("usr/lib/*-linux-gnu*"), *ROOT.glob("lib/*-linux-gnu*")]
+    plugins = [("XTABLES_LIBDIR", str(found)) for found in ROOT.glob("usr/lib/*/xtables")]
     return {
         **os.environ,
+        **dict(plugins),
         "PATH": os.pathsep.join([*map(str, bins), os.environ.get("PATH", os.defpath)]),
         "LD_LIBRARY_PATH": os.pathsep.join(map(str, libraries)),
         "LC_ALL": "C.UTF-8",

@@ -24,7 +24,7 @@ PACKAGES = (
     ("proftpd-core", "proftpd-mod-crypto", "proftpd-mod-proxy"),
     ("pure-ftpd",),
     ("curl", "lftp", "ncftp", "tnftp", "wget"),
-    ("haproxy", "iproute2", "nftables"),
+    ("haproxy", "iproute2", "iptables", "nftables"),
     ("libnginx-mod-stream", "nginx-light", "stunnel4"),
     ("hercules", "inetutils-telnet", "inetutils-telnetd", "s3270"),
     ("bind9-dnsutils", "testssl.sh"),
