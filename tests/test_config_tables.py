@@ -76,7 +76,7 @@ def test_every_default_can_be_written_and_read(field: Field) -> None:
 
 
 def test_keys_that_hold_several_tables_are_singular() -> None:
-    tables = {"frontend", "group", "backend", "limits", "log", "admin", "takeover"}
+    tables = {"frontend", "group", "backend", "limits", "log", "admin", "takeover", "relay"}
     assert set(TABLES[""].keys) == tables
     assert TABLES["[[backend]]"].keys["server"].attribute == "servers"
     assert TABLES["[frontend.ftp]"].keys["passive_ports"].attribute == "passive_ports"

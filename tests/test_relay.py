@@ -5,8 +5,8 @@ import socket
 from twisted.internet.task import Clock
 
 from tests.fakes import Wire
-from twisted_lb.relay import FLUSH_TIMEOUT, Joined
-from twisted_lb.relay.transports import READ_IN_TLS
+from twisted_lb.relay import FLUSH_TIMEOUT
+from twisted_lb.relay.transports import READ_IN_TLS, TransportsJoined
 from twisted_lb.terms import TlsFacts
 
 
@@ -17,7 +17,7 @@ class Pair:
         self.clock = Clock()
         self.client, self.server = client or Wire(), Wire()
         self.ended: list[str] = []
-        self.joined = Joined(
+        self.joined = TransportsJoined(
             self.client.end,
             self.server.end,
             self.clock,
@@ -39,7 +39,7 @@ def test_both_sides_are_read_in_larger_pieces_where_one_is_in_tls() -> None:
     for side in ("client", "server"):
         wires = {"client": Wire(), "server": Wire()}
         wires[side].end.tls = TlsFacts("TLSv1.3", "", "")
-        Joined(wires["client"].end, wires["server"].end, Clock(), lambda joined: None)
+        TransportsJoined(wires["client"].end, wires["server"].end, Clock(), lambda joined: None)
         assert {wire.transport.bufferSize for wire in wires.values()} == {READ_IN_TLS}
 
 
@@ -70,7 +70,7 @@ def test_who_looks_sees_the_beginning_of_each_side_until_it_has_seen_enough() ->
 
     clock, client, server = Clock(), Wire(), Wire()
     client.says(b"held")
-    Joined(
+    TransportsJoined(
         client.end, server.end, clock, lambda joined: None, watch=watch, overhear=overhear
     ).start()
     client.says(b" more")
@@ -204,7 +204,7 @@ def test_a_data_channels_end_lets_what_came_before_it_on_control_go_first() -> N
     clock, client, server = Clock(), Wire(), Wire()
     ended: list[str] = []
     over = lambda joined: ended.append(joined.ending)  # noqa: E731
-    Joined(client.end, server.end, clock, over, eof_waits=True).start()
+    TransportsJoined(client.end, server.end, clock, over, eof_waits=True).start()
     client.says(b"a file")
     client.shuts()
     assert server.endings == []

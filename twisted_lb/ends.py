@@ -161,7 +161,7 @@ class End:
     def take_back(self) -> None:
         """Nobody receives any more, or feeds us; what comes is held, and another owner may be given
         it. Whatever reading waited for is no reason now."""
-        self._unfed()
+        self.unfed()
         self._receiver = None
         for why in self._paused:
             self.resume(why)
@@ -175,11 +175,7 @@ class End:
     def taken(self) -> int:
         """Bytes that the peer has acknowledged, under TLS those on the wire; 0 where no kernel
         counts them, and once it is gone."""
-        handle = None if self.lost else self._line.transport.getHandle()
-        if not isinstance(handle, socket.socket) or handle.family == socket.AF_UNIX:
-            return 0
-        info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
-        return int.from_bytes(info[_BYTES_ACKED], sys.byteorder)
+        return 0 if self.lost else taken_from(self._line.transport.getHandle())
 
     # -- writing and ending -------------------------------------------------------------------
 
@@ -202,7 +198,7 @@ class End:
 
         Under TLS this is a close_notify, which the peer answers by closing (RFC 8446 section 6.1).
         """
-        self._unfed()
+        self.unfed()
         if self._line.layer is not None:
             self.transport.loseConnection()
         elif not self.lost:  # a reactor refuses to watch a descriptor that is closed
@@ -210,7 +206,7 @@ class End:
 
     def close(self) -> None:
         """Send what is buffered, then close. After `finish`, the loss may be told within."""
-        self._unfed()
+        self.unfed()
         self.transport.loseConnection()
 
     def abort(self) -> None:
@@ -218,7 +214,7 @@ class End:
         if not self.lost:  # TLS that is gone has nothing to reset
             self.transport.abortConnection()
 
-    def _unfed(self) -> None:
+    def unfed(self) -> None:
         # A transport with a producer waits for it for ever, instead of closing.
         if self._fed:
             self._fed = False
@@ -239,7 +235,7 @@ class End:
     def unwrap(self, parting: Told) -> None:
         """Say close_notify and go on in the clear; `parting` hears what the peer says until it is
         `bared`. Whoever feeds us does so no more."""
-        self._unfed()
+        self.unfed()
         self.transport.loseConnection()  # of the layer: it waits for the peer's close_notify
         self.transport, self._line.layer = self._line.transport, parting
 
@@ -367,6 +363,16 @@ class _Line(Protocol):
 def clean(reason: Failure) -> bool:
     """Whether a connection that is gone was closed in order, not reset or cut off."""
     return reason.check(ConnectionDone) is not None
+
+
+def taken_from(handle: object) -> int:
+    """Bytes that the peer of this transport's handle has acknowledged."""
+    if not isinstance(handle, socket.socket) or handle.family == socket.AF_UNIX:
+        return 0
+    if handle.fileno() < 0:  # closed, and nobody was told yet
+        return 0
+    info = handle.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _BYTES_ACKED.stop)
+    return int.from_bytes(info[_BYTES_ACKED], sys.byteorder)
 
 
 def line(made: Callable[[End], None], cap: int) -> Protocol:

@@ -56,6 +56,8 @@ class Lasting:
     """What outlives every configuration."""
 
     reactor: Reactor
+    tcp: Reactor
+    """The same, or with TCP of our own: for connections that are relayed."""
     note: Note
     plugins: Added
     claims: Claims
@@ -214,7 +216,7 @@ def _parts(
         frontend,
         groups,
         lives,
-        lasting.reactor,
+        lasting.tcp,
         lasting.claims,
         lasting.reach,
         lasting.note,
@@ -240,5 +242,5 @@ def _spoken(frontend: Frontend, lasting: Lasting, was: FrontInForce | None) -> S
         return Ftp(lasting.idle, frontend.ftp, choose, former if isinstance(former, Ftp) else None)
     anothers: Callable[..., Spoken] | None = lasting.plugins.protocols.get(frontend.protocol)
     if anothers is not None:
-        return anothers(lasting.reactor, lasting.idle, frontend)
-    return Opaque(lasting.reactor, lasting.idle)
+        return anothers(lasting.tcp, lasting.idle, frontend)
+    return Opaque(lasting.tcp, lasting.idle)

@@ -22,7 +22,7 @@ from .facility import logger
 from .facts import Note
 from .protocols.actions import Side
 from .reactors import Reactor
-from .relay import Idle, Joined
+from .relay import Idle, Joined, join
 from .session import Queue, Session, Stop
 from .terms import Address, Ending
 from .ways import Awaited, Way
@@ -289,7 +289,7 @@ class Meeting:
         client.on_lost = server.on_lost = None
         assert self._seat is not None, "a server leg has a seat"
         circle.claims.joins(self._seat, server.peer.host)
-        self._joined = Joined(client, server, circle.reactor, self._ended, eof_waits=True)
+        self._joined = join(client, server, circle.reactor, self._ended, eof_waits=True)
         assert self._seat is not None, "a server leg has a seat"
         self._seat.joined = self._joined
         circle.idle.watch(circle.session, self._joined, circle.stall)

@@ -23,6 +23,7 @@ from twisted.internet.protocol import ServerFactory
 from .config.settings import Frontend
 from .listeners import CannotListen, Place, listen_at, places
 from .reactors import Reactor
+from .sockets import SocketPort
 from .terms import Address
 from .wire.handover import Where
 
@@ -61,7 +62,10 @@ class Listener:
         """Listen no more here; fires when that is so."""
         if not self.shared:
             return self.port.stopListening()
-        self.pause()
+        if isinstance(self.port, SocketPort):
+            self.port.let_go()
+        else:
+            self.pause()
         self.port.socket.close()  # type: ignore[attr-defined]  # without what Twisted does besides
         return None
 
@@ -78,7 +82,8 @@ class Listeners:
     """All open listeners, by where they listen."""
 
     def __init__(self, reactor: Reactor) -> None:
-        self._reactor = reactor
+        self.reactor = reactor
+        """Whose TCP it is."""
         self._open: dict[Where, Listener] = {}
         self._inherited: dict[Where, socket.socket] = {}
         self._spent: set[Place] = set()
@@ -122,10 +127,10 @@ class Listeners:
         handed = self._inherited.pop(key, None)
         if handed is None:
             self._spend(frontend, _place(key))
-            port = listen_at(self._reactor, frontend, _place(key), way)
+            port = listen_at(self.reactor, frontend, _place(key), way)
             return Listener(frontend.name, port, way)
         with handed:
-            port = _adopted(self._reactor, handed, way, frontend.backlog)
+            port = _adopted(self.reactor, handed, way, frontend.backlog)
         return Listener(frontend.name, port, way, shared=True)
 
     def _spend(self, frontend: Frontend, place: Place) -> None:

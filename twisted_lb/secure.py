@@ -1,6 +1,8 @@
 """Turns an End that carries ciphertext into one that carries what is inside: TLS over any End; and
 back, where a client leaves TLS.
 
+On a socket of ours OpenSSL reads and writes the socket; on anything else memory is between.
+
 In: an End, a context, a deadline. Out: the same End, plaintext from here on, and what the handshake
 showed. What the End holds already is the peer's first flight and goes into the handshake.
 """
@@ -16,9 +18,21 @@ from zope.interface import implementer
 
 from .ends import End, clean
 from .errors import Ended, WireError
-from .terms import MORE, TlsFacts
-from .tls import ClientHandshake, ServerContext, ServerHandshake, Untrusted, failure
+from .facility import logger
+from .sockets import SocketTransport
+from .terms import MORE, Ending, TlsFacts
+from .tls import (
+    ClientHandshake,
+    CutOff,
+    Sealed,
+    ServerContext,
+    ServerHandshake,
+    Untrusted,
+    failure,
+)
 from .wire.tlsrecord import first_record
+
+log = logger(__name__)
 
 Shaking = ClientHandshake | ServerHandshake
 
@@ -70,7 +84,23 @@ def leave_tls(end: End) -> None:
     """
     handshake = end.handshake
     assert isinstance(handshake, ServerHandshake), "only a client that is in TLS leaves it"
+    if isinstance(end.transport, SocketTransport):
+        _leave_on_socket(end, end.transport)
+        return
     end.unwrap(_Parting(end, handshake))
+
+
+def _leave_on_socket(end: End, transport: SocketTransport) -> None:
+    assert isinstance(transport.leg, Sealed), "it is in TLS"
+    try:
+        if transport.waits:
+            raise BlockingIOError("what was said under TLS is not sent yet")
+        parted = transport.leg.parted()
+    except OSError:
+        end.abort()  # who does not take a line is not waited for
+        return
+    end.unfed()
+    transport.goes_over(parted)
 
 
 def _stands(end: End, handshake: Shaking) -> TlsFacts:
@@ -85,11 +115,76 @@ def _late(result: object, seconds: float) -> object:
 
 def _shaken(end: End, handshake: Shaking, tolerant: bool, clock: IReactorTime) -> Deferred[None]:
     """Put TLS between the End and its transport; fires when the handshake is done, or Ended."""
+    if isinstance(end.transport, SocketTransport):
+        return _OnSocket(end, end.transport, handshake, tolerant).begin()
     inside = _Inside(end, handshake, tolerant)
     client = isinstance(handshake, ClientHandshake)
     factory = TLSMemoryBIOFactory(handshake, client, Factory.forProtocol(lambda: inside), clock)
     end.wrap(factory.protocol(factory, inside))
     return inside.shaken
+
+
+def _who_left(handshake: Shaking) -> Ending:
+    return "server-closed" if isinstance(handshake, ClientHandshake) else "client-left"
+
+
+class _OnSocket:
+    """A handshake that is told of its socket in the transport's place."""
+
+    def __init__(
+        self, end: End, transport: SocketTransport, handshake: Shaking, tolerant: bool
+    ) -> None:
+        self._shaken: Deferred[None] = Deferred()
+        self._end = end
+        self._transport = transport
+        self._handshake = handshake
+        self._tolerant = tolerant
+        self._tls = handshake.on(transport.getHandle())
+
+    def begin(self) -> Deferred[None]:
+        """Say what there is to say; fires when it is done, or Ended."""
+        heard = bytes(self._end.held)
+        self._end.consume(len(heard))
+        self._transport.lend(self)
+        answer, wrong = self._tls.begin(heard)
+        self._transport.write(answer)
+        if wrong is not None:
+            self._fails(wrong)
+        else:
+            self._step()
+        return self._shaken
+
+    # -- told by the loop ---------------------------------------------------------------------
+
+    def ready(self, events: int) -> None:
+        if self._transport.sends_rest():
+            self._step()
+
+    def failed(self, told: Failure) -> None:
+        self._fails(told.value or AssertionError("a failure without a reason"))
+
+    def _step(self) -> None:
+        try:
+            done = not self._transport.waits and self._tls.step()
+        except Exception as why:  # OpenSSL's, which only tls knows
+            self._fails(why)
+            return
+        if done:
+            self._transport.goes_over(self._tls.leg(self._handshake.ended, self._tolerant))
+            if not self._shaken.called:
+                self._shaken.callback(None)
+
+    def _fails(self, why: BaseException) -> None:
+        """The waiting path is told first: it knows the word, the loss alone would not."""
+        said = failure(why)
+        if said is None and not isinstance(why, CutOff):
+            log.failure("a TLS handshake failed")
+        self._transport.vanish()
+        self._end.lost = True
+        if not self._shaken.called:
+            left = _who_left(self._handshake)
+            self._shaken.errback(Ended("tls-failed", said) if said else Ended(left))
+        self._end._lost(False)
 
 
 @implementer(IHandshakeListener)
@@ -101,7 +196,7 @@ class _Inside(Protocol):
         self._end = end
         self._handshake = handshake
         self._tolerant = tolerant
-        self._left = "server-closed" if isinstance(handshake, ClientHandshake) else "client-left"
+        self._left = _who_left(handshake)
 
     # IHandshakeListener
 

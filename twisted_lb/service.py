@@ -28,7 +28,7 @@ from .generation import BackendInForce, FrontInForce, Generation, Lasting, gener
 from .opened import Listeners
 from .plugins import NOTHING_ADDED, Added, added
 from .reactors import Reactor
-from .relay import Idle
+from .relay import Idle, tcp_of
 from .session import Sessions
 from .terms import Address, Admin, Ending, Server
 
@@ -57,7 +57,8 @@ class Balancer(MultiService):
         self._count = 0
         self._idle = Idle(reactor, self.claims.end)
         self._drains = Drains(reactor, lambda server: self.claims.evict(server, "drained"))
-        self.listeners = Listeners(reactor)
+        tcp, self._relay = tcp_of(settings.relay, reactor, settings.limits.unread)
+        self.listeners = Listeners(tcp)
         """Every open one."""
         self._emptied: Deferred[None] | None = None
         self._hurried = False
@@ -67,10 +68,11 @@ class Balancer(MultiService):
         self._certificates.setServiceParent(self)
         self._lasting = Lasting(
             reactor,
+            tcp,
             note,
             plugins,
             self.claims,
-            Reach(reactor, self.claims, note),
+            Reach(tcp, self.claims, note),
             self._idle,
             self._changed,
         )
@@ -231,6 +233,7 @@ class Balancer(MultiService):
         Raises CannotListen, PluginError, OSError, ValueError, with everything as it was.
         """
         former = self.generation
+        _must_stay(former.settings, settings)
         new = generation(settings, self._lasting, former)
         if self.running:
             self._open(new)
@@ -293,6 +296,7 @@ class Balancer(MultiService):
 
     def _listen(self) -> None:
         """Open every frontend, or none."""
+        self._note(Announced("relay", self._relay))
         self._open(self.generation)
 
     def _open(self, new: Generation) -> None:
@@ -324,6 +328,14 @@ class Balancer(MultiService):
             self._note(ConnectionEnded("", frontend.name, peer, word, 0.0))
 
         return Entrance(door, hold, enter, turned_away)
+
+
+def _must_stay(old: Settings, new: Settings) -> None:
+    """Raises ValueError for a change that only a restart can make."""
+    if new.relay != old.relay:
+        raise ValueError("relay: the way of moving bytes is chosen at the start; restart")
+    if new.limits.unread != old.limits.unread:
+        raise ValueError("limits.unread: buffers are sized at the start; restart")
 
 
 def _nothing(new: Generation) -> Generation:

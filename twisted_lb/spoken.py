@@ -31,6 +31,7 @@ from .protocols.ftp.failedlogins import FailedLogins
 from .protocols.ftp.greeting import Greeting
 from .reactors import Reactor
 from .relay import Idle, Joined, Watching
+from .relay import join as join_ends
 from .securing import Securing, Speaks, TowardServer
 from .terms import LEARNED, MORE, Address, Ending, Key, Server
 from .ways import Nearby
@@ -63,7 +64,7 @@ class Opaque:
             story.gone()
 
         watch, overhear = self._watches(client, story)
-        joined = Joined(client, server, self._reactor, over, watch=watch, overhear=overhear)
+        joined = join_ends(client, server, self._reactor, over, watch=watch, overhear=overhear)
         seat.on_stop, seat.joined = joined.stop, joined
         story.cut = lambda: joined.stop("killed")
         if seat.session.group.idle is not None:

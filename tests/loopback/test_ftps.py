@@ -161,6 +161,7 @@ async def test_files_come_whole_however_either_side_is_protected(
     kind = {"match": "starttls"}.get(server, server)
     before = len(place.data(kind))
     await both_ways(way, place.home(kind))
+    await ftp_site.until(lambda: len(ftp_site.of(TransferEnded)) == 2)
     assert [fact.ending for fact in ftp_site.of(TransferEnded)] == ["done", "done"]
     protected = data == "private" and kind != "off"
     assert place.data(kind)[before:] == ["resumed"] * 2 * protected
@@ -525,6 +526,7 @@ async def test_a_client_leaves_tls_and_its_data_stays_protected(
             return [download(talking, "who").decode() for _ in range(3)]
 
     assert await deferToThread(moves) == [HOME] * 3
+    await ftp_site.until(lambda: len(ftp_site.of(TransferEnded)) == 3)
     assert [fact.client_tls for fact in ftp_site.of(TransferEnded)] == [f"TLSv{version}"] * 3
     assert place.data("starttls")[before:] == ["resumed"] * 3
     await ftp_site.until(lambda: [f.ending for f in ftp_site.of(ConnectionEnded)] == ["done"])

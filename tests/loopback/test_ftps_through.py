@@ -132,6 +132,6 @@ async def test_data_connections_still_reach_a_server_that_is_drained(site: Site,
 async def test_they_go_nowhere_else_when_it_is_gone(site: Site, two: Two) -> None:
     balanced(site, two)
     site.balancer.backends["farm"].pool.servers[0].admin = "maintenance"
-    talk = await site.connect(Address("127.0.0.1", two.passive[0][0]))
+    talk = await site.tries(Address("127.0.0.1", two.passive[0][0]))
     await site.until(lambda: talk.ended != "")
     assert "no-server" in site.endings(ConnectionEnded)

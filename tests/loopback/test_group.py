@@ -119,7 +119,7 @@ async def test_losing_the_principals_server_leg_ends_the_other_channels(site: Si
     control.resets()
     for channel in channels:
         await channel.ends("reset")
-    await site.until(lambda: len(site.endings(SessionEnded)) == 1)
+    await site.until(lambda: len(site.endings(ConnectionEnded)) == 3)
     assert site.endings(SessionEnded) == ["server-down"]
     assert sorted(site.endings(ConnectionEnded)) == ["server-closed", "server-down", "server-down"]
 

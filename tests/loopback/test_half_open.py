@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from typing import Any
 
 import attrs
 import pytest
 import pytest_twisted
-from twisted.internet import reactor
 
 from tests.loopback.site import Site, Talk
 from tests.loopback.test_opaque import one_frontend
 from twisted_lb.config.settings import Settings
-from twisted_lb.ends import End
 from twisted_lb.facts import ConnectionEnded, SessionEnded
+from twisted_lb.sockets import Bare
 
 TCP_REPAIR = 19
 """Linux: a socket in repair is closed without a word to its peer."""
@@ -69,6 +69,5 @@ async def test_both_legs_carry_the_settings_of_the_frontend(site: Site) -> None:
 
 def ours(site: Site) -> list[socket.socket]:
     """Our sockets of the connections that are joined."""
-    lines = [getattr(reader, "protocol", None) for reader in reactor.getReaders()]
-    ends = [line.end for line in lines if isinstance(getattr(line, "end", None), End)]
-    return [end.transport.getHandle() for end in ends]
+    bare = [each for each in gc.get_objects() if isinstance(each, Bare)]
+    return [each for each in bare if each.fileno() >= 0]

@@ -75,7 +75,7 @@ async def test_a_server_that_refuses_is_passed_by(site: Site) -> None:
 async def test_when_no_server_answers_the_client_is_closed_with_no_server(site: Site) -> None:
     port = site.serve("127.0.0.4")
     site.start(one_frontend(port, "127.0.0.2", "127.0.0.3"))
-    client = await site.client("in")
+    client = await site.tries(site.balancer.address("in"))
     await client.gone()
     assert site.endings(ConnectionEnded) == ["no-server"]
 

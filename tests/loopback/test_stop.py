@@ -83,7 +83,7 @@ async def test_a_stop_refuses_newcomers_and_waits_for_those_who_are_in(site: Sit
     server.closes()
     await stopping
     assert site.endings(ConnectionEnded) == site.endings(SessionEnded) == ["done"]
-    assert told(site) == ["listening", "draining", "stopped"]
+    assert told(site) == ["relay", "listening", "draining", "stopped"]
 
 
 @pytest_twisted.ensureDeferred
@@ -146,7 +146,7 @@ async def test_a_second_signal_ends_the_wait(site: Site) -> None:
 async def test_a_stop_with_nobody_in_takes_no_time(site: Site) -> None:
     site.start(patient(one_frontend(site.serve("127.0.0.2"), "127.0.0.2"), 3_600.0))
     await stops(site)
-    assert told(site) == ["listening", "draining", "stopped"]
+    assert told(site) == ["relay", "listening", "draining", "stopped"]
 
 
 @pytest_twisted.ensureDeferred

@@ -19,6 +19,7 @@ from .settings import (
     Group,
     Limits,
     Log,
+    Relay,
     RoleRule,
     Settings,
     SniRoute,
@@ -72,6 +73,7 @@ class Document:
     log: Log = attrs.field(factory=Log)
     admin: AdminEndpoint = attrs.field(factory=AdminEndpoint)
     takeover: Takeover = attrs.field(factory=Takeover)
+    relay: Relay = "auto"
 
 
 def own_name(frontend: Frontend, backend: str) -> str:
@@ -110,6 +112,7 @@ def settle(document: Document) -> Settings:
         log=document.log,
         admin=document.admin,
         takeover=document.takeover,
+        relay=document.relay,
     )
 
 
@@ -134,6 +137,7 @@ def unsettle(settings: Settings) -> Document:
         log=settings.log,
         admin=settings.admin,
         takeover=settings.takeover,
+        relay=settings.relay,
     )
 
 

@@ -375,6 +375,9 @@ class Limits:
     """Bytes kept of a client that talks before it is joined."""
     drain: float = 30.0
     """SIGTERM: how long living sessions may take to end by themselves."""
+    unread: int = 4 << 20
+    """Bytes that are kept, each way, of a bulk transfer whose reader does not read: half of it in
+    the kernel's receive buffer, a quarter in a pipe, a quarter in its send buffer."""
 
 
 @attrs.frozen
@@ -415,6 +418,11 @@ class Takeover:
     nowhere."""
 
 
+Relay = Literal["auto", "splice", "transports"]
+"""The way of moving bytes: the best that works here · sockets of our own, bulk by splice(2) ·
+Twisted's transports."""
+
+
 @attrs.frozen
 class Settings:
     """A whole configuration, valid in itself: every name that is used is defined."""
@@ -426,6 +434,7 @@ class Settings:
     log: Log = Log()
     admin: AdminEndpoint = AdminEndpoint()
     takeover: Takeover = Takeover()
+    relay: Relay = "auto"
 
     def groups_of(self, frontend: Frontend) -> tuple[Group, ...]:
         """The groups that this frontend's connections may belong to."""

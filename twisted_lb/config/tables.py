@@ -226,6 +226,7 @@ KINDS: Final[Kinds] = {
     (s.Backend, "name"): v.NAME,
     (s.Backend, "on_down"): v.either(v.choice("end", "keep"), v.word("auto")),
     (s.Backend, "slow_start"): _ZERO,
+    (s.Limits, "unread"): u.size(1 << 18, 64 << 20),  # less than a pipe of 64 KiB is none
     (s.Limits, "hold"): u.size(16_389, 1 << 20),  # a whole TLS record; it is held per connection
     (s.Limits, "drain"): _ZERO,
     (s.AdminEndpoint, "socket"): attrs.evolve(

@@ -15,7 +15,7 @@ from ..meet import Circle, Secure
 from ..protocols.actions import Side
 from ..protocols.ftp.circumstances import Circumstances
 from ..protocols.ftp.control import FtpControl
-from ..relay import Joined
+from ..relay import Joined, join
 from ..terms import Ending
 from ..ways import Way
 from .settings import Ftp
@@ -51,7 +51,7 @@ def relay(visit: Visit, server: End) -> None:
         visit.ended(joined.ending, joined.from_client, joined.from_server)
         visit.gone()
 
-    joined = Joined(visit.end, server, room.reactor, over)
+    joined = join(visit.end, server, room.reactor, over)
     seat.on_stop = joined.stop
     visit.cut = lambda: joined.stop("killed")
     if seat.session.group.idle is not None:

@@ -13,27 +13,15 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from ..ends import End
 from ..terms import Ending
-
-FLUSH_TIMEOUT = 120.0
-"""Seconds that a side gets to read what is left for it when all is over; then it is reset."""
+from .joined import FLUSH_TIMEOUT, Joined, Watching
 
 READ_IN_TLS = 96 << 10
 """Bytes that are read at once where one side is in TLS: fewer turns of the reactor than with
 Twisted's 64 KiB. From 128 KiB on malloc would map each read anew (docs/decisions/tls-relay.md)."""
 
-Watching = Callable[[bytes], bool]
-"""Looks at the beginning of what one side says; False: it has seen enough."""
 
-
-class Joined:
-    """A channel whose two Ends are joined. `on_end(joined)` is called once both are gone.
-
-    `watch` sees what the server says, before it is passed on, until it answers False; so does
-    `overhear` with what the client says.
-
-    With `eof_waits` the end of one side is passed on in the reactor's next turn: what came before
-    it on another connection (ABOR on control, then the end of its data) is passed on first.
-    """
+class TransportsJoined:
+    """A channel between two transports. See `joined.Joined`."""
 
     __slots__ = (
         "_client",
@@ -61,7 +49,6 @@ class Joined:
     ) -> None:
         self.ending: Ending = ""
         self.moved = clock.seconds()
-        """When a byte came last from either side, or was seen to be taken by one."""
         self._taken = 0
         """Bytes that both peers had taken at the last look."""
         self._clock = clock
@@ -79,28 +66,23 @@ class Joined:
 
     @property
     def from_client(self) -> int:
-        """Bytes relayed from the client to the server so far."""
         return self._client.count
 
     @property
     def from_server(self) -> int:
-        """Bytes relayed from the server to the client so far."""
         return self._server.count
 
     def start(self) -> None:
-        """Give both Ends to the relay; bytes flow from here on."""
         self._client.source.give(self._client)
         self._server.source.give(self._server)
 
     def look(self) -> None:
-        """A peer that took bytes since the last look has moved: a slow reader lives (attack 11)."""
         taken = self._client.source.taken + self._server.source.taken
         if taken != self._taken:
             self._taken = taken
             self.moved = self._clock.seconds()
 
     def stop(self, word: Ending) -> None:
-        """End it now: both sides are reset, so that neither takes a part for the whole."""
         self._end(word)
         self._client.source.abort()
         self._server.source.abort()
@@ -198,7 +180,7 @@ class _Flow:
 
     __slots__ = ("_joined", "_passed", "count", "done", "fault", "source", "target", "waits")
 
-    def __init__(self, joined: Joined, source: End, target: End, fault: Ending) -> None:
+    def __init__(self, joined: TransportsJoined, source: End, target: End, fault: Ending) -> None:
         self._joined = joined
         self.source = source
         self.target = target
@@ -238,7 +220,7 @@ class _WatchedFlow(_Flow):
 
     def __init__(
         self,
-        joined: Joined,
+        joined: TransportsJoined,
         source: End,
         target: End,
         fault: Ending,
@@ -255,7 +237,9 @@ class _WatchedFlow(_Flow):
         super().data(data)
 
 
-def _flow(joined: Joined, source: End, target: End, fault: Ending, watch: Watching | None) -> _Flow:
+def _flow(
+    joined: TransportsJoined, source: End, target: End, fault: Ending, watch: Watching | None
+) -> _Flow:
     if watch is None:
         return _Flow(joined, source, target, fault)
     return _WatchedFlow(joined, source, target, fault, watch)

@@ -10,6 +10,7 @@ from .failures import failure
 from .identity import Identity
 from .look import VERSIONS, CertificateSeen, LookingContext, certificate_seen
 from .resumption import Resumption
+from .sealed import CutOff, Handshaking, Sealed
 from .server import ClientsAre, ServerContext, ServerHandshake
 from .versions import try_ciphers
 
@@ -20,9 +21,12 @@ __all__ = [
     "ClientContext",
     "ClientHandshake",
     "ClientsAre",
+    "CutOff",
+    "Handshaking",
     "Identity",
     "LookingContext",
     "Resumption",
+    "Sealed",
     "ServerContext",
     "ServerHandshake",
     "Untrusted",

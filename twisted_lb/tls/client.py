@@ -4,6 +4,7 @@ sentence that says exactly what is wrong.
 
 from __future__ import annotations
 
+import socket
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -19,6 +20,7 @@ from .facts import facts
 from .identity import Identity
 from .names import carries, is_address, names
 from .resumption import Resumption
+from .sealed import Handshaking
 from .versions import speak_from
 
 NAMES_SHOWN: Final = 5
@@ -117,6 +119,10 @@ class ClientHandshake:
         self._resumption = resumption
         self._connection: SSL.Connection | None = None
 
+    def on(self, handle: socket.socket) -> Handshaking:
+        """This handshake, on a socket that does not block."""
+        return Handshaking(self._begun(), handle, client=True)
+
     @property
     def problem(self) -> str:
         """Why the chain was not accepted; empty as long as it was."""
@@ -162,6 +168,9 @@ class ClientHandshake:
     # IOpenSSLClientConnectionCreator
 
     def clientConnectionForTLS(self, tlsProtocol: TLSMemoryBIOProtocol) -> SSL.Connection:
+        return self._begun()
+
+    def _begun(self) -> SSL.Connection:
         connection = self.context.connection()
         if not is_address(self.name):
             connection.set_tlsext_host_name(self.name.encode("idna"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from functools import partial
 from typing import Final, Literal
 from weakref import WeakKeyDictionary
@@ -18,6 +19,7 @@ from ..terms import TlsFacts
 from .facts import facts
 from .failures import failure
 from .identity import Identity
+from .sealed import Handshaking
 from .versions import MODERN, RETIRED, speak_from
 
 ClientsAre = Literal["off", "any", "optional", "required"]
@@ -130,6 +132,10 @@ class ServerHandshake:
     def __init__(self, context: ServerContext) -> None:
         self.context = context
         self._connection = context.connection()
+
+    def on(self, handle: socket.socket) -> Handshaking:
+        """This handshake, on a socket that does not block."""
+        return Handshaking(self._connection, handle, client=False)
 
     def facts(self) -> TlsFacts:
         """What the handshake that is done says; a client that had to be verified was."""

@@ -32,7 +32,7 @@ NO_APPLICATION_PROTOCOL: Final = 120
 
 _ALERT, _HANDSHAKE, _CLIENT_HELLO = 21, 22, 1
 _FATAL: Final = 2
-_RECORDS: Final = frozenset((20, 21, 22, 23))
+CONTENT_TYPES: Final = frozenset((20, 21, 22, 23))
 """Types of records (RFC 8446 section 5.1); as characters they control something."""
 _FRAGMENT_MAX: Final = 16_384
 _CIPHERTEXT_MAX: Final = _FRAGMENT_MAX + 2_048
@@ -67,7 +67,7 @@ def first_record(data: bytes | bytearray) -> More | bytes:
     """
     if not data:
         return MORE
-    if data[0] not in _RECORDS:
+    if data[0] not in CONTENT_TYPES:
         return b""
     size = 5 + int.from_bytes(data[3:5])
     if size > 5 + _CIPHERTEXT_MAX:
