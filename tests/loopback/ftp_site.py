@@ -18,6 +18,7 @@ from tests.loopback.site import LIMITS, Host, Site, Talk, backend, listen_alike
 from twisted_lb.config.settings import Frontend, FtpRules, Group, RoleRule, Settings
 from twisted_lb.protocols.actions import Side
 from twisted_lb.session import Session
+from twisted_lb.sockets import SocketReactor
 from twisted_lb.spoken import Ftp
 from twisted_lb.terms import Address
 
@@ -132,8 +133,8 @@ class FtpSite(Site):
 
     def standing(self) -> Standing:
         """How much stands now; pipes that wait for the next who is bulk are nobody's."""
-        tcp: Any = self.balancer.listeners.reactor
-        tcp.loop.pipes.close()
+        if isinstance(self.balancer.listeners.reactor, SocketReactor):
+            self.balancer.listeners.reactor.loop.pipes.close()
         ports = self.spoken.ports if self.spoken is not None else {}
         return Standing(
             descriptors=len(os.listdir("/proc/self/fd")),

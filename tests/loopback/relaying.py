@@ -22,14 +22,13 @@ from twisted_lb.config.settings import BackendTimeout, Settings
 from twisted_lb.facts import ConnectionEnded
 from twisted_lb.terms import Address
 
-WAYS = ("transports",)
+WAYS = ("transports", "splice")
 SEED = 6
 
 
 def relayed_by(way: str, settings: Settings) -> Settings:
-    """These settings, with this way of moving bytes; where there is but one, no word names it."""
-    named = {field.name for field in attrs.fields(Settings)}
-    return attrs.evolve(settings, relay=way) if "relay" in named else settings
+    """These settings, with this way of moving bytes."""
+    return attrs.evolve(settings, relay=way)
 
 
 @attrs.frozen

@@ -70,6 +70,9 @@ class Connecting:
 
     def _open(self, family: int, source: tuple[str, int] | None) -> None:
         self._leg = Bare.opened(family)
+        # Urgent data stays in line, from the first byte on: later is too late for one that comes as
+        # soon as the connection stands.
+        self._leg.setsockopt(socket.SOL_SOCKET, socket.SO_OOBINLINE, 1)
         if source is not None:
             if family == socket.AF_INET and not source[1]:
                 self._leg.setsockopt(socket.IPPROTO_IP, _NO_PORT, 1)
