@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -16,11 +18,14 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from benchmarks import machine, report
 from benchmarks.balancer import FRONT
 from benchmarks.generator import Missing, build, loaded
-from benchmarks.goals import HAPROXY
-from benchmarks.rivals import OTHERS, known_ways
-from benchmarks.rounds import DIRECT, Commands, Rounds, Stage
+from benchmarks.others import OTHERS
+from benchmarks.ours import KINDS, known_ways
+from benchmarks.page import Run, told_versions, write
+from benchmarks.rivals import DIRECT
+from benchmarks.rounds import Rivals, Rounds, Stage
 from benchmarks.rows import TRAFFIC, Idle, Row, scaled
 from tests.certificates import Key, self_signed
+from tests.peers import CHECKOUT
 
 ROUNDS = 7
 QUICK_ROUNDS, QUICK_SCALE, QUICK_SECONDS = 3, 0.25, 140.0
@@ -50,7 +55,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--verify", action="store_true", help="look at every byte that is moved, not at some"
     )
+    parser.add_argument("--write", type=Path, metavar="DIR", help="the page; a whole run: docs")
     options = parser.parse_args(words)
+    if not (options.quick or options.only or options.rivals or options.scale or options.write):
+        options.write = CHECKOUT / "docs"
     options.scale = options.scale or (QUICK_SCALE if options.quick else 1.0)
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)
     return options
@@ -84,44 +92,61 @@ def certificates(home: Path) -> dict[str, Path]:
     return paths
 
 
-def commands(stage: Stage, only: str | None) -> Commands:
+def compared(stage: Stage, only: str | None) -> Rivals:
     """The rivals that are asked for."""
-    known = OTHERS | known_ways(stage.place())
-    return {name: command for name, command in known.items() if begins(name, only)}
+    known = OTHERS | known_ways(stage.place(KINDS))
+    return {name: rival for name, rival in known.items() if begins(name, only)}
 
 
 def show(rounds: Rounds) -> None:
     """The tables, on a terminal."""
-    rivals = [DIRECT, *rounds.commands]
-    print(report.text(report.table(rounds.results, rounds.rows, rivals)))
-    if HAPROXY in rivals:
-        print(f"\nRatios to {HAPROXY}: the median of the rounds, the least and the most")
-        print(report.text(report.ratios(rounds.results, rounds.rows, rivals, HAPROXY)))
-        print("\nGoals")
-        print(report.text(report.goals(rounds.results, rivals)))
+    rivals = [DIRECT, *rounds.rivals]
+    for rows, some in report.groups(rounds.results, rounds.rows, rivals):
+        print(report.text(report.table(rounds.results, rows, some)))
+        if rows[0].against in some:
+            print(
+                f"\nRatios to {rows[0].against}: the median of the rounds, the least and the most"
+            )
+            print(report.text(report.ratios(rounds.results, rows, some)) + "\n")
+    print("Goals\n" + report.text(report.goals(rounds.results, rivals)))
     print("\n".join(f"FAILED {failure}" for failure in rounds.failures))
+
+
+def in_memory() -> str | None:
+    """Where logs and tables cost no disk's time: that is not what is compared."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+
+
+def measured(options: argparse.Namespace) -> tuple[Rounds, dict[str, str]]:
+    """The run, and the machine that it ran on. Raises Missing."""
+    about = machine.described(machine.into_own_network())
+    descriptors, began = machine.many_descriptors(), time.monotonic()
+    with ExitStack() as stack:
+        programs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=in_memory())))
+        load = stack.enter_context(loaded(build(programs), options.verify))
+        stage = Stage(home, load, certificates(home), (descriptors - SPARE) // 2)
+        rivals, rows = compared(stage, options.rivals), chosen(options, descriptors)
+        rounds = Rounds(stage, rivals, rows, time.monotonic)
+        rounds.run(options.rounds, began + QUICK_SECONDS if options.quick else math.inf)
+    took = f"{time.monotonic() - began:.0f} s"
+    return rounds, {"day": f"{datetime.now(UTC):%Y-%m-%d}", **about, "took": took}
 
 
 def main() -> int:
     """Measure, print, and write the page when all of it was measured."""
     options = arguments()
-    own = machine.into_own_network()
-    descriptors = machine.many_descriptors()
-    with ExitStack() as stack:
-        home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        try:
-            programs = build(home)
-        except Missing as missing:
-            print(f"./run bench is skipped: {missing}", file=sys.stderr)
-            return 0
-        load = stack.enter_context(loaded(programs, options.verify))
-        stage = Stage(home, load, certificates(home), (descriptors - SPARE) // 2)
-        rows, began = chosen(options, descriptors), time.monotonic()
-        rounds = Rounds(stage, commands(stage, options.rivals), rows, time.monotonic)
-        about = machine.described(own)
-        rounds.run(options.rounds, began + QUICK_SECONDS if options.quick else math.inf)
+    try:
+        rounds, about = measured(options)
+    except Missing as missing:
+        print(f"./run bench is skipped: {missing}", file=sys.stderr)
+        return 0
     show(rounds)
-    print(f"\n{time.monotonic() - began:.0f} s;", *about.values(), sep="  ")
+    print("; ".join(f"{key}: {value}" for key, value in about.items()))
+    if options.write:
+        rivals = [DIRECT, *rounds.rivals]
+        run = Run(about, told_versions(rivals), rounds.results, rounds.rows, rivals)
+        write(options.write, run)
     return 1 if rounds.failures else 0
 
 

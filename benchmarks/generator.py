@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,9 +19,11 @@ from tests.peers import ROOT
 SOURCES = Path(__file__).with_name("load")
 PROGRAMS = {
     "serve": (),
+    "ftpserve": ("-pthread",),
     "bulk": (),
     "talk": (),
     "secure": ("-pthread", "-l:libssl.so.3", "-l:libcrypto.so.3"),
+    "ftp": ("-pthread", "-l:libssl.so.3", "-l:libcrypto.so.3"),
 }
 """Program → what it is linked with. libssl-dev may be the machine's, or that of ./run peers."""
 HEADERS = (ROOT / "usr/include", *ROOT.glob("usr/include/*-linux-gnu"))
@@ -52,12 +54,13 @@ def build(into: Path) -> Path:
 
 @attrs.frozen
 class Load:
-    """The programs, and the server that all rivals lead to."""
+    """The programs, and the servers that all rivals lead to."""
 
     programs: Path
-    port: int
-    server: int
-    """The process behind that port, where it is ours."""
+    ports: Mapping[str, int]
+    """The servers': `clear`, and `ftp`."""
+    servers: Sequence[int]
+    """Their processes, where they are ours."""
     verify: bool
     """Whether every byte is looked at, and not only one read of sixteen."""
 
@@ -70,17 +73,12 @@ class Load:
         They and the server run on these processors, or anywhere.
         """
         cpus = cpus or os.sched_getaffinity(0)
-        if self.server:
-            pin(self.server, cpus)
+        for server in self.servers:
+            pin(server, cpus)
         program, mode, *rest = words
-        argv = [
-            str(self.programs / program),
-            mode,
-            FRONT if port != self.port else SERVER,
-            str(port),
-            *rest,
-            *(["verify"] if self.verify and program == "bulk" else []),
-        ]
+        host = SERVER if port in self.ports.values() else FRONT
+        look = ["verify"] if self.verify and program in ("bulk", "ftp") else []
+        argv = [str(self.programs / program), mode, host, str(port), *rest, *look]
         with pinned(cpus):
             started = subprocess.Popen(
                 argv,
@@ -125,15 +123,18 @@ class Clients:
 
 @contextmanager
 def loaded(programs: Path, verify: bool = False) -> Iterator[Load]:
-    """The server behind runs."""
-    port = free_port()
-    argv = [str(programs / "serve"), SERVER, str(port), *(["verify"] if verify else [])]
-    server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
+    """The servers behind run."""
+    ports, started = {"clear": free_port(), "ftp": free_port()}, []
     try:
-        if server.stdout.readline() != "listening\n":
-            raise Wrong("the server behind does not listen")
-        yield Load(programs, port, server.pid, verify)
+        for name, port in zip(("serve", "ftpserve"), ports.values(), strict=True):
+            argv = [str(programs / name), SERVER, str(port), *(["verify"] if verify else [])]
+            server = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+            started.append(server)
+            assert server.stdout is not None
+            if server.stdout.readline() != "listening\n":
+                raise Wrong(f"{name} does not listen")
+        yield Load(programs, ports, [server.pid for server in started], verify)
     finally:
-        server.kill()
-        server.communicate()
+        for server in started:
+            server.kill()
+            server.communicate()

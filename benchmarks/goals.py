@@ -6,7 +6,7 @@ import attrs
 
 from benchmarks.figures import Results, Spread, ratio
 
-HAPROXY, SPLICE = "HAProxy", "HAProxy splice"
+HAPROXY, SPLICE, MOD_PROXY = "HAProxy", "HAProxy splice", "mod_proxy"
 
 
 @attrs.frozen
@@ -35,16 +35,29 @@ class Goal:
         return "✓" if reached else "✗"
 
 
-BULK = [f"bulk-{way}-{connections}" for connections in (1, 16) for way in ("up", "down")]
-TLS_BULK = ["tls-bulk-up", "tls-bulk-down"]
+BULK = {
+    f"bulk-{way}-{connections}": f"bulk {way}, {connections} connection{'s' * (connections > 1)}"
+    for connections in (1, 16)
+    for way in ("up", "down")
+}
 GOALS = (
-    *(Goal(f"{row}: CPU per GiB", row, "cpu", SPLICE, 0.85) for row in BULK),
-    *(Goal(f"{row}: throughput", row, "rate", SPLICE, 1.0, lower=False) for row in BULK),
-    Goal("ping-pong, one connection: p50", "pingpong-1", "p50", HAPROXY, 1.5),
-    Goal("ping-pong, 64 connections: CPU per message", "pingpong-64", "cpu", HAPROXY, 1.7),
+    *(Goal(f"{title}: CPU per GiB", row, "cpu", SPLICE, 0.85) for row, title in BULK.items()),
+    *(
+        Goal(f"{title}: throughput", row, "rate", SPLICE, 1, lower=False)
+        for row, title in BULK.items()
+    ),
+    Goal("64 bytes to and fro, 1 connection: p50", "pingpong-1", "p50", HAPROXY, 1.5),
+    Goal("64 bytes to and fro, 64 connections: CPU each", "pingpong-64", "cpu", HAPROXY, 1.7),
     Goal("connections per second", "connect", "rate", HAPROXY, 0.6, lower=False),
     Goal("memory per idle session", "idle", "each-most", HAPROXY, 0.7),
     Goal("TLS handshake, ECDSA: CPU", "handshake-ecdsa", "cpu", HAPROXY, 1.3),
     Goal("TLS handshake, RSA: CPU", "handshake-rsa", "cpu", HAPROXY, 1.1),
-    *(Goal(f"{row}: CPU per GiB", row, "cpu", HAPROXY, 1.25) for row in TLS_BULK),
+    Goal("TLS bulk up: CPU per GiB", "tls-bulk-up", "cpu", HAPROXY, 1.25),
+    Goal("TLS bulk down: CPU per GiB", "tls-bulk-down", "cpu", HAPROXY, 1.25),
+    Goal("FTP RETR: CPU per GiB", "ftp-retr", "cpu", MOD_PROXY, 0.5),
+    Goal("FTP small files per second", "ftp-small", "rate", MOD_PROXY, 2.0, lower=False),
+    Goal("FTP logins per second", "ftp-login", "rate", MOD_PROXY, 2.0, lower=False),
+    Goal("FTPS RETR: CPU per GiB", "ftps-retr", "cpu", MOD_PROXY, 1.0),
+    Goal("FTPS small files per second", "ftps-small", "rate", MOD_PROXY, 1.5, lower=False),
+    Goal("FTPS logins per second", "ftps-login", "rate", MOD_PROXY, 1.5, lower=False),
 )

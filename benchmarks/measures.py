@@ -15,7 +15,7 @@ Figures = dict[str, float]
 
 def traffic(row: Row, rival: Running, load: Load) -> Figures:
     """What so many bytes, or seconds, of this load cost the rival. Raises Wrong."""
-    words = (*row.words, f"{row.amount:.0f}" if row.per > 1 else f"{row.amount}")
+    words = (*row.words, f"{row.amount:.0f}" if row.per > 1 else f"{row.amount}", *row.more)
     cpus = {PROXY} if row.shared else {LOAD}
     with load.clients(rival.ports[row.kind], words, cpus) as clients:
         settled(rival)

@@ -16,7 +16,17 @@ def ours(rivals: Sequence[str]) -> list[str]:
     return [name for name in rivals if name.startswith("lb-proxy")]
 
 
-def table(results: Results, rows: Sequence[Row | Idle], rivals: Sequence[str]) -> Table:
+Rows = Sequence[Row | Idle]
+
+
+def groups(results: Results, rows: Rows, rivals: Sequence[str]) -> Iterator[tuple[Rows, list[str]]]:
+    """Rows whose ratios are to the same rival, and who takes part in them."""
+    for against in dict.fromkeys(row.against for row in rows):
+        some = [row for row in rows if row.against == against]
+        yield some, [name for name in rivals if any(name in results.get(r.name, ()) for r in some)]
+
+
+def table(results: Results, rows: Rows, rivals: Sequence[str]) -> Table:
     """Medians: a line for each figure, a column for each rival."""
     lines = [["", *rivals]]
     for row in rows:
@@ -56,15 +66,13 @@ def told(ratio: Spread | None) -> str:
     return f"{ratio.median:.2f} ({ratio.least:.2f}–{ratio.most:.2f})" if ratio else NONE
 
 
-def ratios(
-    results: Results, rows: Sequence[Row | Idle], rivals: Sequence[str], against: str
-) -> Table:
-    """Every figure as a ratio to one rival's: the median of the rounds, and their spread."""
-    others = [name for name in rivals if name != against]
+def ratios(results: Results, rows: Rows, rivals: Sequence[str]) -> Table:
+    """Every figure as a ratio: the median of the rounds, and their spread."""
+    others = [name for name in rivals if name != rows[0].against]
     lines = [["", *others]]
     for row in rows:
         for figure in row.figures:
-            found = [ratio(results, row.name, figure.name, name, against) for name in others]
+            found = [ratio(results, row.name, figure.name, name, row.against) for name in others]
             if any(found):
                 lines.append([f"{row.title}: {figure.title}", *map(told, found)])
     return lines

@@ -1,7 +1,7 @@
-"""Who is compared: a configuration and a command each, one process that serves all rows.
+"""Who is compared: where they live, and how they run.
 
-All have timeouts, count and log to a file, as in production; `portforward` has none of that. Each
-has three ports: in clear, and TLS that ends there with an ECDSA and with an RSA key.
+All have timeouts, count and log to a file, as in production (`portforward` has none of that). Each
+is one process, or a family of them, that serves all rows that it can.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,35 +17,35 @@ import attrs
 
 from benchmarks.balancer import DEADLINE, FRONT, SERVER, free_port
 from benchmarks.machine import cpu, pin, pinned, resident
-from tests.peers import ROOT, environment, program
+from tests.peers import environment
 from tests.peers.ready import until_it_accepts
 
-KINDS = ("clear", "ecdsa", "rsa")
+TLS_KINDS = ("ecdsa", "rsa")
+TCP_KINDS = ("clear", *TLS_KINDS)
+FTP_KINDS = ("ftp", "ftps")
+DIRECT = "direct"
 
 
 @attrs.frozen
 class Place:
-    """Where a rival lives: its directory, its ports, the server behind, the certificates."""
+    """Where a rival lives: its directory, a port for each kind, the servers behind."""
 
     home: Path
-    ports: dict[str, int]
-    server: int
-    certificates: dict[str, Path]
+    ports: Mapping[str, int]
+    servers: Mapping[str, int]
+    """The server's port for bytes (`clear`) and for FTP (`ftp`)."""
+    certificates: Mapping[str, Path]
     most: int
     """Connections at one time."""
+    passive: int
+    """The first of a thousand ports for data connections, and of another thousand for FTPS."""
 
     def fill(self, text: str, **more: object) -> str:
         pems = {f"{kind}_pem": path for kind, path in self.certificates.items()}
-        return text.format(
-            home=self.home,
-            front=FRONT,
-            host=SERVER,
-            server=self.server,
-            most=self.most,
-            **self.ports,
-            **pems,
-            **more,
-        )
+        servers = {f"{kind}_server": port for kind, port in self.servers.items()}
+        return text.format(home=self.home, front=FRONT, host=SERVER, most=self.most,
+                           passive=self.passive, last_passive=self.passive + 999,
+                           **self.ports, **servers, **pems, **more)  # fmt: skip
 
     def write(self, name: str, text: str) -> str:
         path = self.home / name
@@ -53,142 +53,12 @@ class Place:
         return str(path)
 
 
-HAPROXY = """
-global
-    nbthread 1
-    maxconn {most}
-    maxpipes 256
-    log stdout format raw local0
-defaults
-    mode tcp
-    log global
-    option tcplog
-    {option}
-    timeout connect 5s
-    timeout client 15m
-    timeout server 15m
-    default_backend back
-frontend clear
-    bind {front}:{clear}
-frontend ecdsa
-    bind {front}:{ecdsa} ssl crt {ecdsa_pem}
-frontend rsa
-    bind {front}:{rsa} ssl crt {rsa_pem}
-backend back
-    server a {host}:{server}
-"""
+@attrs.frozen
+class Rival:
+    """What it speaks, and the command that makes a place its own."""
 
-
-def haproxy(place: Place, option: str = "") -> list[str]:
-    path = place.write("haproxy.cfg", place.fill(HAPROXY, option=option))
-    return [program("haproxy"), "-db", "-f", path]
-
-
-def haproxy_splice(place: Place) -> list[str]:
-    """Always: by its own choice (splice-auto) it does not, and costs what it does without."""
-    return haproxy(place, "option splice-request\n    option splice-response")
-
-
-NGINX = """
-daemon off;
-worker_processes 1;
-worker_rlimit_nofile 65536;
-pid {home}/nginx.pid;
-error_log {home}/nginx.log;
-load_module {module};
-events {{ worker_connections {connections}; }}
-stream {{
-    log_format ended '$remote_addr [$time_local] $protocol $status $bytes_sent $bytes_received'
-                     ' $session_time "$upstream_addr"';
-    access_log {home}/access.log ended;
-    proxy_connect_timeout 5s;
-    proxy_timeout 15m;
-    upstream back {{ server {host}:{server}; }}
-    ssl_protocols TLSv1.2 TLSv1.3;
-    server {{ listen {front}:{clear}; proxy_pass back; }}
-    server {{ listen {front}:{ecdsa} ssl; proxy_pass back; {ecdsa_keys} }}
-    server {{ listen {front}:{rsa} ssl; proxy_pass back; {rsa_keys} }}
-}}
-"""
-
-
-def nginx(place: Place) -> list[str]:
-    keys = {
-        f"{kind}_keys": f"ssl_certificate {path}; ssl_certificate_key {path};"
-        for kind, path in place.certificates.items()
-    }
-    module = next(ROOT.glob("usr/lib/nginx/modules/ngx_stream_module.so"))
-    text = place.fill(NGINX, module=module, connections=2 * place.most, **keys)
-    return [program("nginx"), "-p", str(place.home), "-c", place.write("nginx.conf", text)]
-
-
-def portforward(place: Place) -> list[str]:
-    endpoints = [f"tcp:{place.ports['clear']}:interface={FRONT}"]
-    for kind, path in place.certificates.items():
-        port = place.ports[kind]
-        endpoints.append(f"ssl:{port}:interface={FRONT}:privateKey={path}:certKey={path}")
-    return [sys.executable, "-m", "benchmarks.forward", str(place.server), *endpoints]
-
-
-FRONTEND = """
-[[frontend]]
-name = "{name}"
-listen = "{front}:{port}"
-backend = "back"
-server_port = {server}
-startups = "unlimited"
-maxconn = {most}
-timeout.idle = "15m"
-{tls}
-"""
-BACKEND = """
-[[backend]]
-name = "back"
-check.type = "off"
-server = [{ name = "a", host = "%s" }]
-
-[limits]
-drain = "0s"
-
-[log]
-access = "access.json"
-"""
-
-
-def balancer(place: Place, relay: str = "") -> list[str]:
-    """`lb-proxy`, with this way of relaying; none: with its own choice."""
-    text = f'relay = "{relay}"\n' if relay else ""
-    for kind in KINDS:
-        pem = place.certificates.get(kind)
-        tls = f'tls = {{ mode = "terminate", certificate = [{{ file = "{pem}" }}] }}' if pem else ""
-        text += place.fill(FRONTEND, name=kind, port=place.ports[kind], tls=tls)
-    path = place.write("lb.toml", text + BACKEND % SERVER)
-    return [sys.executable, "-m", "twisted", "lb-proxy", "--config", path]
-
-
-def relaying(relay: str) -> Callable[[Place], list[str]]:
-    return lambda place: balancer(place, relay)
-
-
-WAYS = ("splice", "transports")
-"""Ways of relaying that a balancer may know."""
-OTHERS: dict[str, Callable[[Place], list[str]]] = {
-    "HAProxy": haproxy,
-    "HAProxy splice": haproxy_splice,
-    "nginx": nginx,
-    "portforward": portforward,
-}
-
-
-def known_ways(place: Place) -> dict[str, Callable[[Place], list[str]]]:
-    """lb-proxy in each way of relaying that it knows."""
-    ways = {f"lb-proxy {way}": relaying(way) for way in WAYS if _takes(place, way)}
-    return ways or {"lb-proxy": balancer}
-
-
-def _takes(place: Place, way: str) -> bool:
-    argv = [*balancer(place, way), "--check"]
-    return subprocess.run(argv, cwd=place.home, capture_output=True).returncode == 0
+    kinds: tuple[str, ...]
+    command: Callable[[Place], list[str]]
 
 
 @attrs.frozen
@@ -197,7 +67,7 @@ class Running:
 
     name: str
     pid: int
-    ports: dict[str, int]
+    ports: Mapping[str, int]
 
     def cpu(self) -> float:
         return cpu(self.pid) if self.pid else 0.0
@@ -207,21 +77,14 @@ class Running:
 
 
 @contextmanager
-def running(
-    name: str, command: Callable[[Place], list[str]], place: Place, cpus: set[int]
-) -> Iterator[Running]:
+def running(name: str, rival: Rival, place: Place, cpus: set[int]) -> Iterator[Running]:
     """It, from its first answer on, on these processors."""
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    argv = command(place)
+    argv = rival.command(place)
+    ours = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    env = ours if argv[0] == sys.executable else environment()
     log = place.home / "output.log"
     with log.open("wb") as output, pinned(cpus):
-        started = subprocess.Popen(
-            argv,
-            cwd=place.home,
-            stdout=output,
-            stderr=output,
-            env=env if argv[0] == sys.executable else environment(),
-        )
+        started = subprocess.Popen(argv, cwd=place.home, stdout=output, stderr=output, env=env)
     try:
         for port in place.ports.values():
             until_it_accepts((FRONT, port), started, log)
@@ -236,7 +99,6 @@ def running(
             started.wait()
 
 
-def at(home: Path, server: int, certificates: dict[str, Path], most: int) -> Place:
-    """A new place with ports of its own."""
-    home.mkdir()
-    return Place(home, {kind: free_port() for kind in KINDS}, server, certificates, most)
+def ports(kinds: tuple[str, ...]) -> dict[str, int]:
+    """One of its own for each kind."""
+    return {kind: free_port() for kind in kinds}

@@ -17,13 +17,14 @@ import attrs
 from benchmarks import measures
 from benchmarks.generator import Load, Wrong
 from benchmarks.measures import Figures
-from benchmarks.rivals import KINDS, Place, Running, at, running
+from benchmarks.rivals import DIRECT, Place, Rival, Running, ports, running
 from benchmarks.rows import PROXY, Idle, Row
 
-Commands = dict[str, Callable[[Place], list[str]]]
+Rivals = dict[str, Rival]
 Results = dict[str, dict[str, list[Figures]]]
 """Row → rival → the figures of each round; none where it failed."""
-DIRECT = "direct"
+PASSIVE = 10_000
+"""Where ports for FTP data begin: below those that the kernel gives to clients."""
 
 
 @attrs.frozen
@@ -37,18 +38,23 @@ class Stage:
     """Connections that a rival has to bear."""
     _places: Iterator[int] = attrs.field(factory=itertools.count)
 
-    def place(self) -> Place:
-        home = self.home / f"rival-{next(self._places)}"
-        return at(home, self.load.port, self.certificates, self.most)
+    def place(self, kinds: tuple[str, ...]) -> Place:
+        """A new one."""
+        number = next(self._places)
+        home, passive = self.home / f"rival-{number}", PASSIVE + number % 10 * 2000
+        home.mkdir()
+        servers, certificates = self.load.ports, self.certificates
+        return Place(home, ports(kinds), servers, certificates, self.most, passive)
 
     @contextmanager
-    def running(self, name: str, commands: Commands) -> Iterator[Running]:
-        """This rival; or nothing, where clients talk to the server."""
+    def running(self, name: str, rivals: Rivals) -> Iterator[Running]:
+        """This rival; or nothing, where clients talk to the servers."""
         if name == DIRECT:
-            yield Running(DIRECT, 0, dict.fromkeys(KINDS, self.load.port))
+            yield Running(DIRECT, 0, self.load.ports)
             return
-        with running(name, commands[name], self.place(), {PROXY}) as rival:
-            yield rival
+        rival = rivals[name]
+        with running(name, rival, self.place(rival.kinds), {PROXY}) as one:
+            yield one
 
 
 @attrs.define
@@ -56,7 +62,7 @@ class Rounds:
     """The measuring itself."""
 
     stage: Stage
-    commands: Commands
+    rivals: Rivals
     rows: Sequence[Row | Idle]
     now: Callable[[], float]
     results: Results = attrs.field(factory=dict)
@@ -64,11 +70,11 @@ class Rounds:
 
     def run(self, times: int, until: float) -> None:
         """So many rounds; after the first, only while there is time. What fails is noted."""
-        names = [DIRECT, *self.commands]
+        names = [DIRECT, *self.rivals]
         with ExitStack() as stack:
             traffic = any(isinstance(row, Row) for row in self.rows)
             standing = {
-                name: stack.enter_context(self.stage.running(name, self.commands))
+                name: stack.enter_context(self.stage.running(name, self.rivals))
                 for name in (names if traffic else ())
             }
             for number, row in itertools.product(range(times), self.rows):
@@ -76,8 +82,13 @@ class Rounds:
                     return
                 print(f"round {number + 1} of {times}: {row.title}", file=sys.stderr)
                 for name in reversed(names) if number % 2 else names:
-                    if name not in row.without and (row.direct or name != DIRECT):
+                    if self._can(name, row):
                         self._measure(row, name, standing)
+
+    def _can(self, name: str, row: Row | Idle) -> bool:
+        """Whether this rival has such a port, and does such a thing."""
+        kinds = self.stage.load.ports if name == DIRECT else self.rivals[name].kinds
+        return row.kind in kinds and name not in row.without
 
     def _measure(self, row: Row | Idle, name: str, standing: dict[str, Running]) -> None:
         try:
@@ -89,8 +100,7 @@ class Rounds:
         self.results.setdefault(row.name, {}).setdefault(name, []).append(figures)
 
     def _figures(self, row: Row | Idle, name: str, standing: dict[str, Running]) -> Figures:
-        load = self.stage.load
         if isinstance(row, Row):
-            return measures.traffic(row, standing[name], load)
-        with self.stage.running(name, self.commands) as fresh:
-            return measures.idle(row, fresh, load)
+            return measures.traffic(row, standing[name], self.stage.load)
+        with self.stage.running(name, self.rivals) as fresh:
+            return measures.idle(row, fresh, self.stage.load)

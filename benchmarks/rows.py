@@ -6,6 +6,8 @@ import os
 
 import attrs
 
+from benchmarks.rivals import DIRECT, FTP_KINDS
+
 GIB = 1 << 30
 _processors = sorted(os.sched_getaffinity(0))
 PROXY, LOAD = _processors[0], _processors[-1]
@@ -50,10 +52,12 @@ class Row:
     """Whether all run on one processor."""
     per: float = 1
     """Of so many bytes, or messages, the CPU is told."""
-    direct: bool = True
-    """Whether it can be had without a proxy."""
     without: tuple[str, ...] = ()
     """Rivals that cannot do it."""
+    more: tuple[str, ...] = ()
+    """What the program is told after the amount."""
+    against: str = "HAProxy"
+    """Whose figures ratios are to."""
 
 
 def bulk(way: str, connections: int) -> Row:
@@ -93,7 +97,6 @@ def handshake(kind: str, mode: str) -> Row:
         (CPU_EACH, RATE),
         amount=2,
         kind=kind,
-        direct=False,
         without=("portforward",) if mode == "resumed" else (),  # Twisted gives no tickets
     )
 
@@ -107,7 +110,24 @@ def tls_bulk(way: str) -> Row:
         amount=GIB,
         kind="ecdsa",
         per=GIB,
-        direct=False,
+    )
+
+
+def ftp(kind: str, mode: str) -> Row:
+    """Of FTP, or of FTPS that ends at the rival; the server behind has no TLS."""
+    titles = {"login": "logins, 4 at once", "small": "files of 4 KiB, 4 sessions"}
+    title = f"{kind.upper()} {titles.get(mode, mode.upper())}"
+    once = mode in titles
+    return Row(
+        f"{kind}-{mode}",
+        title,
+        ("ftp", mode, "4" if once else "1"),
+        (CPU_EACH, RATE) if once else (CPU_GIB, SPEED),
+        amount={"login": 2, "small": 1000}.get(mode, GIB),
+        kind=kind,
+        per=1 if once else GIB,
+        more=("tls",) if kind == "ftps" else (),
+        against="mod_proxy",
     )
 
 
@@ -119,8 +139,9 @@ class Idle:
     title: str = "idle sessions"
     most: int = 9_000
     """So many at last; fewer where descriptors do not suffice."""
-    direct: bool = False
-    without: tuple[str, ...] = ()
+    kind: str = "clear"
+    without: tuple[str, ...] = (DIRECT,)
+    against: str = "HAProxy"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -158,4 +179,5 @@ TRAFFIC = (
     handshake("ecdsa", "resumed"),
     tls_bulk("up"),
     tls_bulk("down"),
+    *(ftp(kind, mode) for kind in FTP_KINDS for mode in ("login", "small", "retr", "stor")),
 )

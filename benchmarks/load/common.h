@@ -92,8 +92,8 @@ static inline int fits(const unsigned char *got, uint64_t at, size_t count)
  * that the generator is not the bottleneck; one read of sixteen is compared. The result is recv's. */
 static inline ssize_t take(int fd, uint64_t at, size_t most, uint64_t *wrong)
 {
-    static unsigned char room[CHUNK];
-    static unsigned turn;
+    static _Thread_local unsigned turn;
+    unsigned char room[CHUNK];
     int look = verify_all || turn++ % 16 == 0;
     ssize_t got = recv(fd, room, least(most, CHUNK), look ? 0 : MSG_TRUNC);
     if (got > 0 && look && !fits(room, at, got))

@@ -5,61 +5,20 @@
  *     secure up|down HOST PORT 1 BYTES           bulk, on one connection
  *
  * Prints `ready`, waits for a line, does it, prints {count, seconds} or {bytes, seconds}, and ends with its stdin. */
-#include "common.h"
-#include <openssl/err.h>
-#include <openssl/ssl.h>
+#include "secured.h"
 #include <pthread.h>
 
 static struct sockaddr_in target;
-static SSL_CTX *context;
 static int resumed;
 static double until;
 
-static void fail(const char *what)
+static struct end connected(SSL_SESSION *session)
 {
-    ERR_print_errors_fp(stderr);
-    die(what);
-}
-
-static SSL *shake_hands(SSL_SESSION *session)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    at_once(fd);
-    if (connect(fd, (struct sockaddr *)&target, sizeof target))
-        die("connect");
-    SSL *tls = SSL_new(context);
-    SSL_set_fd(tls, fd);
-    if (session)
-        SSL_set_session(tls, session);
-    if (SSL_connect(tls) != 1)
-        fail("handshake");
-    if (SSL_session_reused(tls) != (session != NULL))
+    struct end end = dial(target);
+    shake_hands(&end, session);
+    if (SSL_session_reused(end.tls) != (session != NULL))
         fail(session ? "the session was not resumed" : "a session was resumed");
-    return tls;
-}
-
-static void close_it(SSL *tls)
-{
-    int fd = SSL_get_fd(tls);
-    SSL_shutdown(tls);
-    SSL_free(tls);
-    close(fd);
-}
-
-static void say(SSL *tls, const void *data, size_t count)
-{
-    if (SSL_write(tls, data, count) != (int)count)
-        fail("write");
-}
-
-static void hear(SSL *tls, unsigned char *into, size_t count)
-{
-    for (size_t heard = 0; heard < count;) {
-        int got = SSL_read(tls, into + heard, count - heard);
-        if (got <= 0)
-            fail("the answer did not come whole");
-        heard += got;
-    }
+    return end;
 }
 
 /* One visit; its session is for the next one. */
@@ -68,13 +27,13 @@ static SSL_SESSION *visit(SSL_SESSION *session)
     unsigned char out[OPENING + MESSAGE], in[MESSAGE];
     opening(out, 'C', 0);
     memcpy(out + OPENING, pattern, MESSAGE);
-    SSL *tls = shake_hands(session);
-    say(tls, out, sizeof out);
-    hear(tls, in, MESSAGE);
-    if (memcmp(in, out + OPENING, MESSAGE) || SSL_read(tls, in, 1) > 0)
+    struct end end = connected(session);
+    say(&end, out, sizeof out);
+    hear(&end, in, MESSAGE);
+    if (memcmp(in, out + OPENING, MESSAGE) || hear_some(&end, in, 1) > 0)
         fail("another answer came");
-    SSL_SESSION *next = resumed ? SSL_get1_session(tls) : NULL;
-    close_it(tls);
+    SSL_SESSION *next = resumed ? SSL_get1_session(end.tls) : NULL;
+    hang_up(&end);
     SSL_SESSION_free(session);
     return next;
 }
@@ -107,21 +66,21 @@ static void handshakes(int n, double seconds)
     printf("{\"count\": %lu, \"seconds\": %.6f}\n", count, now() - began);
 }
 
-static void send_all(SSL *tls, uint64_t bytes)
+static void send_all(struct end *end, uint64_t bytes)
 {
     uint64_t answer[2];
     for (uint64_t at = 0; at < bytes; at += CHUNK)
-        say(tls, pattern + at % PERIOD, least(bytes - at, CHUNK));
-    hear(tls, (unsigned char *)answer, sizeof answer);
+        say(end, pattern + at % PERIOD, least(bytes - at, CHUNK));
+    hear(end, answer, sizeof answer);
     if (answer[0] != bytes || answer[1])
         die("the server got other bytes");
 }
 
-static void take_all(SSL *tls, uint64_t bytes)
+static void take_all(struct end *end, uint64_t bytes)
 {
     static unsigned char room[CHUNK];
     for (uint64_t at = 0; at < bytes;) {
-        int got = SSL_read(tls, room, least(bytes - at, CHUNK));
+        ssize_t got = hear_some(end, room, least(bytes - at, CHUNK));
         if (got <= 0)
             fail("a connection ended before its last byte");
         if (!fits(room, at, got))
@@ -133,15 +92,15 @@ static void take_all(SSL *tls, uint64_t bytes)
 static void bulk(int up, uint64_t bytes)
 {
     unsigned char first[OPENING];
-    SSL *tls = shake_hands(NULL);
+    struct end end = connected(NULL);
     opening(first, up ? 'U' : 'D', bytes);
     ready();
     double began = now();
-    say(tls, first, OPENING);
+    say(&end, first, OPENING);
     if (up)
-        send_all(tls, bytes);
+        send_all(&end, bytes);
     else
-        take_all(tls, bytes);
+        take_all(&end, bytes);
     printf("{\"bytes\": %lu, \"seconds\": %.6f}\n", bytes, now() - began);
 }
 
@@ -151,8 +110,7 @@ int main(int argc, char **argv)
         usage("secure full|resumed|up|down HOST PORT N SECONDS|BYTES");
     prepare();
     target = address(argv[2], atoi(argv[3]));
-    context = SSL_CTX_new(TLS_client_method());
-    SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY);
+    use_tls();
     resumed = !strcmp(argv[1], "resumed");
     if (resumed || !strcmp(argv[1], "full"))
         handshakes(atoi(argv[4]), atof(argv[5]));

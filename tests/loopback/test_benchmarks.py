@@ -5,6 +5,7 @@ How fast anything is is no test.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import socket
@@ -12,11 +13,13 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks.balancer import SERVER
 from benchmarks.generator import Load, Wrong, build, loaded
+from benchmarks.rows import TRAFFIC, Idle
 
 CHECKOUT = Path(__file__).parents[2]
 MOST = {"opaque": 12_000, "ftp": 22_000}
@@ -52,18 +55,25 @@ def test_every_way_of_relaying_tls_passes_on_all_of_it() -> None:
 
 
 @compiled
-def test_the_whole_benchmark_loses_no_byte_and_serves_every_connection() -> None:
+def test_the_whole_benchmark_loses_no_byte_and_serves_every_connection(tmp_path: Path) -> None:
     """Every row, directly, through Twisted's own and through us; all that is moved is looked at."""
     words = ("--rivals", "portforward,lb-proxy", "--rounds", "1", "--scale", "0.03", "--verify")
-    head, *lines = run("benchmarks", "--quick", *words).splitlines()
-    columns = re.split(r" {2,}", head.strip())
-    assert columns[:2] == ["direct", "portforward"]
-    assert all(name.startswith("lb-proxy") for name in columns[2:])
-    figures = [re.split(r" {2,}", line) for line in lines if ", " in line and ": " in line]
-    assert len(figures) > 30
-    for title, *cells in figures:
-        none = cells.count("–")
-        assert none == ("resumed" in title) + ("CPU" in title or "TLS" in title or "idle" in title)
+    run("benchmarks", "--quick", *words, "--write", str(tmp_path))
+    found = json.loads((tmp_path / "benchmarks.json").read_text())["rounds"]
+    assert found.keys() == {row.name for row in (*TRAFFIC, Idle())}
+    for name, rivals in found.items():
+        ours = {rival for rival in rivals if rival.startswith("lb-proxy")}
+        assert ours
+        ftp, tls = name.startswith("ftp"), name.startswith(("tls", "handshake", "ftps", "idle"))
+        others = set[str]()
+        if not tls:
+            others.add("direct")
+        if not ftp and "resumed" not in name:
+            others.add("portforward")
+        assert rivals.keys() - ours == others
+        assert all(len(rounds) == 1 and rounds[0] for rounds in rivals.values())
+    assert "| bulk up, one connection: CPU" in (tmp_path / "benchmarks.md").read_text()
+    ElementTree.parse(tmp_path / "images" / "benchmarks.svg")
 
 
 @compiled
@@ -83,9 +93,9 @@ def test_the_load_notices_bytes_that_are_wrong_or_missing(
                 client.sendall(answer)
 
         threading.Thread(target=lie, daemon=True).start()
-        load = Load(build(tmp_path), liar.getsockname()[1], 0, verify=True)
+        load = Load(build(tmp_path), {"clear": liar.getsockname()[1]}, (), verify=True)
         with (
-            load.clients(load.port, ("bulk", "down", "1", "5000"), None) as clients,
+            load.clients(load.ports["clear"], ("bulk", "down", "1", "5000"), None) as clients,
             pytest.raises(Wrong, match=complaint),
         ):
             clients.go()
@@ -95,5 +105,5 @@ def test_the_load_notices_bytes_that_are_wrong_or_missing(
 def test_the_load_counts_what_it_moves(tmp_path: Path) -> None:
     with loaded(build(tmp_path), verify=True) as load:
         for way in ("up", "down"):
-            with load.clients(load.port, ("bulk", way, "3", "3000000"), None) as clients:
+            with load.clients(load.ports["clear"], ("bulk", way, "3", "3000000"), None) as clients:
                 assert clients.go()["bytes"] == 3_000_000
