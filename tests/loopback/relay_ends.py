@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from tests.loopback.parties import Party, together
+from tests.loopback.queues import our_queues
 from tests.loopback.relay_bytes import KB, MB, said_whole
 from tests.loopback.relaying import Ground, same
+from tests.loopback.streams import stands_still
 
 both_sides = pytest.mark.parametrize("first", ["client", "server"])
 FAULT = {"client": "client-left", "server": "server-closed"}
@@ -141,6 +141,45 @@ class BrokenOff:
         other.closes()
         await ground.ends()
 
+    @both_sides
+    @pytest_twisted.ensureDeferred
+    async def test_a_reset_behind_the_last_word_takes_nothing_from_a_slow_reader(
+        self, ground: Ground, first: str
+    ) -> None:
+        """By then the balancer has not even read all of it."""
+        ground.start()
+        resets, other = first_and_other(first, *await ground.pair())
+        data = bytearray()
+        while not our_queues(resets)[1]:
+            piece = ground.random.randbytes(64 * KB)
+            data += piece
+            await resets.says(piece)
+            await ground.site.until(lambda: not resets.unacknowledged)
+            await stands_still(lambda: our_queues(resets)[1], 1)
+        resets.shuts()
+        await ground.site.until(lambda: not resets.unacknowledged)
+        resets.resets()
+        same(await other.hears_all(), data)
+        other.closes()
+        await ground.ends()
+
+    @both_sides
+    @pytest_twisted.ensureDeferred
+    async def test_who_talks_on_to_one_that_is_gone_is_reset(
+        self, ground: Ground, first: str
+    ) -> None:
+        ground.start()
+        goes, talks = first_and_other(first, *await ground.pair())
+        await said_whole(goes, b"bye")
+        assert await talks.hears_all() == b"bye"
+        goes.closes()
+        await talks.says(b"still there?")
+        await ground.site.until(lambda: not talks.unacknowledged and not our_queues(talks)[1])
+        with pytest.raises((BrokenPipeError, ConnectionResetError)):
+            await talks.says(ground.random.randbytes(64 * MB))
+        talks.closes()
+        await ground.ends()
+
     @pytest_twisted.ensureDeferred
     async def test_a_session_that_an_operator_ends_is_reset_on_both_sides(
         self, ground: Ground
@@ -182,48 +221,3 @@ class InTime:
             heard += await reads.hears(min(4 * KB, len(data) - len(heard)))
         await saying
         same(bytes(heard), data)
-
-
-class NothingLeft:
-    """A mixin. Whatever way they end, sessions leave no descriptor behind."""
-
-    @pytest_twisted.ensureDeferred
-    async def test_no_descriptor_is_left(self, ground: Ground) -> None:
-        """What is kept for the next (pipes) is kept once."""
-        ground.start()
-        open_by_then = []
-        for _ in range(4):
-            for way in (self._done, self._broken_off, self._killed):
-                await way(ground, *await ground.pair())
-                await ground.rests()
-            open_by_then.append(len(os.listdir("/proc/self/fd")))
-        assert open_by_then == open_by_then[:1] * 4
-
-    async def _done(self, ground: Ground, client: Party, server: Party) -> None:
-        data = ground.text(2 * MB)
-        await together(
-            said_whole(client, data),
-            server.hears_all(),
-            said_whole(server, data),
-            client.hears_all(),
-        )
-        client.closes()
-        server.closes()
-
-    async def _broken_off(self, ground: Ground, client: Party, server: Party) -> None:
-        """With bytes in the balancer that nobody takes."""
-        saying = together(client.says(ground.random.randbytes(16 * MB)))
-        await server.hears(ground.size(MB))
-        server.resets()
-        saying.addErrback(lambda failure: failure.trap(Exception))
-        await saying
-        client.closes()
-
-    async def _killed(self, ground: Ground, client: Party, server: Party) -> None:
-        saying = together(server.says(ground.random.randbytes(16 * MB)))
-        await client.hears(ground.size(MB))
-        ground.site.balancer.claims.end_all("killed")
-        saying.addErrback(lambda failure: failure.trap(Exception))
-        await saying
-        client.closes()
-        server.closes()

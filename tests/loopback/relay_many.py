@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import pytest_twisted
 
 from tests.loopback.parties import Party, together
-from tests.loopback.relay_bytes import KB
+from tests.loopback.relay_bytes import KB, MB, said_whole
 from tests.loopback.relaying import Ground, same
 
 ENDS = ("client closes", "server closes", "client resets", "server resets")
@@ -70,3 +72,48 @@ class Many:
             same(heard, data)
             await server.says(data[:100])
             same(await client.hears(len(data[:100])), data[:100])
+
+
+class NothingLeft:
+    """A mixin. Whatever way they end, sessions leave no descriptor behind."""
+
+    @pytest_twisted.ensureDeferred
+    async def test_no_descriptor_is_left(self, ground: Ground) -> None:
+        """What is kept for the next (pipes) is kept once."""
+        ground.start()
+        open_by_then = []
+        for _ in range(4):
+            for way in (self._done, self._broken_off, self._killed):
+                await way(ground, *await ground.pair())
+                await ground.rests()
+            open_by_then.append(len(os.listdir("/proc/self/fd")))
+        assert open_by_then == open_by_then[:1] * 4
+
+    async def _done(self, ground: Ground, client: Party, server: Party) -> None:
+        data = ground.text(2 * MB)
+        await together(
+            said_whole(client, data),
+            server.hears_all(),
+            said_whole(server, data),
+            client.hears_all(),
+        )
+        client.closes()
+        server.closes()
+
+    async def _broken_off(self, ground: Ground, client: Party, server: Party) -> None:
+        """With bytes in the balancer that nobody takes."""
+        saying = together(client.says(ground.random.randbytes(16 * MB)))
+        await server.hears(ground.size(MB))
+        server.resets()
+        saying.addErrback(lambda failure: failure.trap(Exception))
+        await saying
+        client.closes()
+
+    async def _killed(self, ground: Ground, client: Party, server: Party) -> None:
+        saying = together(server.says(ground.random.randbytes(16 * MB)))
+        await client.hears(ground.size(MB))
+        ground.site.balancer.claims.end_all("killed")
+        saying.addErrback(lambda failure: failure.trap(Exception))
+        await saying
+        client.closes()
+        server.closes()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import struct
-from pathlib import Path
-
 import pytest
 import pytest_twisted
 
 from tests.loopback.parties import AT_ONCE, Party, together
+from tests.loopback.queues import our_queues
 from tests.loopback.relay_bytes import KB, MB, said_whole
 from tests.loopback.relay_ends import both_sides, first_and_other
 from tests.loopback.relaying import Ground, same
@@ -19,27 +16,6 @@ HELD = 4 * MB
 ENDLESS = 256 * MB
 APART = 16 * MB
 """Bytes of four streams that pass beside one question and its answer, at most."""
-
-
-def _queues(local: tuple[str, int], peer: tuple[str, int]) -> tuple[int, int]:
-    """What a socket of this namespace has to send, and has to read, by the kernel's own table."""
-    wanted = [_as_listed(local), _as_listed(peer)]
-    for line in Path("/proc/thread-self/net/tcp").read_text().splitlines():
-        fields = line.split()
-        if fields[1:3] == wanted:
-            sends, reads = fields[4].split(":")
-            return int(sends, 16), int(reads, 16)
-    raise AssertionError(f"no socket {local} ─ {peer}")
-
-
-def _as_listed(address: tuple[str, int]) -> str:
-    [number] = struct.unpack("=I", socket.inet_aton(address[0]))
-    return f"{number:08X}:{address[1]:04X}"
-
-
-def our_queues(party: Party) -> tuple[int, int]:
-    """The same of the balancer's socket towards this party."""
-    return _queues(party.sock.getpeername(), party.sock.getsockname())
 
 
 def held_between(says: Party, reads: Party) -> int:

@@ -9,9 +9,10 @@ import pytest
 import pytest_twisted
 
 from tests.loopback.relay_bytes import Bytes, Urgent
-from tests.loopback.relay_ends import BrokenOff, InOrder, InTime, NothingLeft
-from tests.loopback.relay_many import Many
+from tests.loopback.relay_ends import BrokenOff, InOrder, InTime
+from tests.loopback.relay_many import Many, NothingLeft
 from tests.loopback.relay_pressure import Fairness, Pressure
+from tests.loopback.relay_storm import Storm
 from tests.loopback.relay_tls import InTls, TlsGround
 from tests.loopback.relaying import WAYS, Ground, Place
 from tests.loopback.site import Site
@@ -37,7 +38,7 @@ async def tls_ground(way: str, tmp_path: Path) -> AsyncIterator[Ground]:
 
 
 class TestOnTheLoopback(
-    Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure, Fairness, Many
+    Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure, Fairness, Many, Storm
 ):
     """Nothing between."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.loopback.relay_bytes import Bytes, Urgent
-from tests.loopback.relay_ends import BrokenOff, InOrder, InTime, NothingLeft
-from tests.loopback.relay_many import Many
+from tests.loopback.relay_ends import BrokenOff, InOrder, InTime
+from tests.loopback.relay_many import Many, NothingLeft
 from tests.loopback.relay_pressure import Pressure
+from tests.loopback.relay_storm import Storm
 from tests.loopback.relay_tls import InTls
 from tests.loopback.relaying import Ground
 
@@ -23,7 +24,7 @@ class TestSome:
 
 
 @pytest.mark.soak
-class TestAll(Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure, Many):
+class TestAll(Bytes, Urgent, InOrder, BrokenOff, InTime, NothingLeft, Pressure, Many, Storm):
     """All, but for how much passes between a question and its answer: some are lost here."""
 
 

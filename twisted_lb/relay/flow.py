@@ -6,6 +6,7 @@ without being seen; after eight small ones they are not bulk any more.
 
 from __future__ import annotations
 
+import errno
 import select
 import socket
 from typing import TYPE_CHECKING, Final
@@ -41,6 +42,7 @@ class Side:
         "_bulk",
         "_descriptor",
         "_end",
+        "_end_came",
         "_joined",
         "_leg",
         "_pipe",
@@ -79,6 +81,8 @@ class Side:
         """There may be more to read than was."""
         self._thorough = False
         """A short read is not the last."""
+        self._end_came = False
+        """The kernel has it, though it may not be read yet."""
         self._bulk = False
         self._row = 0
         """Full reads, or small splices, in a row."""
@@ -141,6 +145,8 @@ class Side:
             self._readable = True
             if events & TO_THE_END:
                 self._thorough = True
+                if events & select.EPOLLRDHUP and not events & select.EPOLLERR:
+                    self._end_came = True
             if not self.stuck:
                 self.move()
             elif events & select.EPOLLERR:
@@ -150,7 +156,16 @@ class Side:
         self._joined.stop("internal-error")
 
     def _look_for_errors(self) -> None:
-        if self._leg.handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        """What comes from here is not read now. A reset is told at once, but behind the end of all
+        that it said it takes nothing away: that is read later.
+
+        EPIPE says that the end had come, where ours had not gone out yet. To ask takes the error
+        away, so that a read would find an end: if it is none, nothing is read any more.
+        """
+        if self._end_came:
+            return
+        error = self._leg.handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if error and error != errno.EPIPE:
             self._joined.lost(self)
 
     # -- moving -------------------------------------------------------------------------------
@@ -253,6 +268,8 @@ class Side:
     def _is_bulk(self) -> None:
         """From here on it is spliced, if it can be. What the kernel keeps of it for a reader that
         does not read is bounded: left to itself it lets a fast sender fill tens of megabytes."""
+        if self.other.lost:
+            return  # nobody gets it
         most = self._joined.loop.pipes.size
         self._leg.handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, most)
         self.other._leg.handle.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, most)
