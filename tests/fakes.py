@@ -170,6 +170,9 @@ class Listening:
     def stopListening(self) -> None:
         self._world.listeners.remove(self)
 
+    def see_others(self) -> None:
+        pass
+
     def one_by_one(self) -> None:
         self.single = True
 

@@ -12,6 +12,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import ServerFactory
 
 from .reactors import Reactor
+from .sockets import SocketPort, SocketReactor
 
 
 class QuietPort(tcp.Port):
@@ -45,6 +46,9 @@ class QuietPort(tcp.Port):
         """Accept one connection at a time: who waits behind it may not be wanted then."""
         self._one = True
 
+    def see_others(self) -> None:
+        """Whoever has come was accepted, and the factory has seen him."""
+
     def doRead(self) -> None:
         """Accept who waits, or the first of them."""
         if self._one:
@@ -64,8 +68,10 @@ def _numeric(host: str, port: int) -> tuple[object, ...]:
 
 def listen_quietly(
     reactor: Reactor, port: int, factory: ServerFactory, backlog: int, host: str
-) -> QuietPort:
+) -> QuietPort | SocketPort:
     """`listenTCP`, quietly. Raises CannotListenError."""
+    if isinstance(reactor, SocketReactor):
+        return reactor.listenTCP(port, factory, backlog, host)  # which says nothing anyway
     listening = QuietPort(port, factory, backlog, host, reactor)
     listening.startListening()
     return listening

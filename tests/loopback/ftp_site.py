@@ -12,9 +12,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, connectProtocol
 from twisted.internet.task import deferLater
+from twisted.internet.tcp import _reservedFD
 
 from tests.loopback.ftp_talks import Data, Served, Visitor
-from tests.loopback.site import LIMITS, Host, Site, Talk, backend, listen_alike
+from tests.loopback.site import LIMITS, Host, Site, Talk, backend, listen_alike, or_reset
 from twisted_lb.config.settings import Frontend, FtpRules, Group, RoleRule, Settings
 from twisted_lb.protocols.actions import Side
 from twisted_lb.session import Session
@@ -91,7 +92,8 @@ class FtpSite(Site):
         self.clients.append(talk)
         endpoint = TCP6ClientEndpoint if ":" in at.host else TCP4ClientEndpoint
         bind = (source, 0) if source else None
-        return connectProtocol(endpoint(reactor, at.host, at.port, bindAddress=bind), talk)
+        to = endpoint(reactor, at.host, at.port, bindAddress=bind)
+        return or_reset(connectProtocol(to, talk), talk)
 
     async def visit(self, source: str = "127.0.0.1") -> Visitor:
         """A client that has connected."""
@@ -132,7 +134,9 @@ class FtpSite(Site):
         await self.until(lambda: conversation.count[side] == count)
 
     def standing(self) -> Standing:
-        """How much stands now; pipes that wait for the next who is bulk are nobody's."""
+        """How much stands now; pipes that wait for the next who is bulk are nobody's, and Twisted
+        keeps a descriptor from its first accept on."""
+        _reservedFD.reserve()
         if isinstance(self.balancer.listeners.reactor, SocketReactor):
             self.balancer.listeners.reactor.loop.pipes.close()
         ports = self.spoken.ports if self.spoken is not None else {}

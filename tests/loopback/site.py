@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from twisted.internet.error import CannotListenError, ConnectError
 from twisted.internet.interfaces import IHalfCloseableProtocol, IListeningPort
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_lb.config.settings import Backend, BackendTimeout, Check, Limits, ServerRule, Settings
@@ -167,7 +169,7 @@ class Site:
         talk = talk or Talk()
         self.clients.append(talk)
         endpoint = TCP4ClientEndpoint(reactor, at.host, at.port, bindAddress=(source, 0))
-        return connectProtocol(endpoint, talk)
+        return or_reset(connectProtocol(endpoint, talk), talk)
 
     async def tries(self, at: Address) -> Talk:
         """A client that may be turned away while it is still connecting."""
@@ -204,6 +206,19 @@ class Site:
                 await talk.gone()
         strays = [fact for fact in self.facts if getattr(fact, "what", "") == "astray"]
         assert strays == [], "no channel is ever on another server than its session's"
+
+
+def or_reset(coming: Deferred[Any], talk: Talk) -> Deferred[Any]:
+    """The same; who is reset as soon as he has come may find out while he is still connecting."""
+
+    def found_out(failure: Failure) -> Talk:
+        failure.trap(ConnectError)
+        if failure.value.osError != errno.ECONNRESET:
+            failure.raiseException()
+        talk.ended = "reset"
+        return talk
+
+    return coming.addErrback(found_out)
 
 
 def backend(name: str, *addresses: str, **settings: Any) -> Backend:

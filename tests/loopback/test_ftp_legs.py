@@ -103,7 +103,6 @@ class TestPorts:
         await server.asked("RETR a")
         server.says(b"150 Here\r\n")
         far = await server.data()
-        far.says(b"for nobody")
         await far.gone()
         assert far.ended == "reset"
         server.says(b"226 Done, I believe\r\n")

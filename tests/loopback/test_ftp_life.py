@@ -211,7 +211,7 @@ class TestItsEnd:
         await near.gone()
         await far.gone()
         assert (near.ended, far.ended) == ("reset", "reset")
-        assert ftp_site.endings(SessionEnded) == ["client-left"]
+        await ftp_site.until(lambda: ftp_site.endings(SessionEnded) == ["client-left"])
 
     @both_ways
     @pytest_twisted.ensureDeferred

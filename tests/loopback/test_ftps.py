@@ -369,6 +369,7 @@ async def test_an_upload_without_its_close_notify_is_no_whole_file(
 
     said = await deferToThread(cut)
     assert said[:3] == ("226" if unclean == "tolerate" else "426")
+    await ftp_site.until(lambda: bool(ftp_site.of(TransferEnded)))
     assert [fact.ending for fact in ftp_site.of(TransferEnded)] == [ending]
 
 

@@ -346,6 +346,11 @@ class Side:
             return False
         return True
 
+    def goes(self) -> None:
+        """The connection is broken. Who has said close_notify may go without reading ours."""
+        self.clean = self.done and self._leg.bare is None
+        self.leave()
+
     def leave(self) -> None:
         """The connection is no more; what was for it is dropped."""
         if not self.lost:

@@ -131,7 +131,7 @@ class SocketsJoined:
         """Its connection is broken."""
         if side.lost or self._over:
             return
-        side.leave()
+        side.goes()
         self._went(side)
 
     def speaks_to_nobody(self, side: Side) -> None:

@@ -77,8 +77,13 @@ class SocketPort:
             self._loop.soon(self._accept)
 
     def one_by_one(self) -> None:
-        """Accept one connection at a time: whoever is told of one may stop reading, and the next
-        waits."""
+        """Accept one connection at a time: so it is done anyway."""
+
+    def see_others(self) -> None:
+        """Before it stops: who has come beside the one that was waited for is shown to the factory,
+        which takes nobody any more."""
+        while (come := self._next()) is not None:
+            self._came(*come)
 
     def let_go(self) -> None:
         """Accept no more; the socket listens on."""
@@ -101,17 +106,24 @@ class SocketPort:
         for _ in range(ACCEPTS):
             if not self._reading:
                 return
-            try:
-                descriptor, peer = self.socket._accept()  # type: ignore[attr-defined]
-            except BlockingIOError:
+            come = self._next()
+            if come is None:
                 return
+            self._came(*come)
+        self._loop.soon(self._accept)
+
+    def _next(self) -> tuple[int, tuple[Any, ...]] | None:
+        """The next who has come; None: nobody, or nothing to accept him with."""
+        while True:
+            try:
+                return self.socket._accept()  # type: ignore[attr-defined,no-any-return]
+            except BlockingIOError:
+                return None
             except OSError as why:
                 if why.errno in SHORT and not self._turns_away():
                     self._waits = self._clock.callLater(TRY_AGAIN, self._accept)
-                    return
-                continue  # whoever came has left
-            self._came(descriptor, peer)
-        self._loop.soon(self._accept)
+                    return None
+                # else whoever came has left, or was turned away
 
     def _turns_away(self) -> bool:
         """Close one who comes, with the descriptor that is kept for it; whether that was so."""

@@ -35,7 +35,7 @@ class SocketReactor:
 
     def listenTCP(
         self, port: int, factory: Any, backlog: int = 50, interface: str = ""
-    ) -> IListeningPort:
+    ) -> SocketPort:
         try:
             handle = bound(interface, port)
         except OSError as why:
