@@ -81,7 +81,7 @@ class Door:
     def _listed(self, peer: Address) -> bool:
         rule = self.frontend
         allowed = not rule.allow or _within(peer.host, rule.allow)
-        return allowed and not _within(peer.host, rule.deny)
+        return allowed and not (rule.deny and _within(peer.host, rule.deny))
 
     def affords(self, handle: object) -> bool:
         """Whether there are descriptors enough to serve the client of this transport's handle."""

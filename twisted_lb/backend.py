@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 
-from .balance import Pool, accepted, fit, has_late, has_room, refused
+from .balance import KEYLESS, Pool, accepted, fit, has_late, has_room, refused
 from .claims import Claims, Seat
 from .config.settings import Backend, ServerRule
 from .contexts import ServerTls
@@ -83,7 +83,7 @@ class Errand:
     """Who reads the server's greeting, if the server speaks first."""
     hints: Hints
     greeting_timeout: float = 15.0
-    source: str = ""
+    source: Callable[[], str] = lambda: ""
     """The client's network, for policies that hash it: a key of its own says nothing twice."""
     hint: str = ""
     """What the hints know the client by; empty: no hints."""
@@ -152,7 +152,7 @@ class Reach:
         if owner is not None:
             return [owner]
         return errand.backend.pool.candidates(
-            _hashed(errand),
+            "" if errand.backend.settings.balance in KEYLESS else _hashed(errand),
             session.reserve,
             now,
             hint=errand.hints.find(errand.hint, now) if errand.hint else None,
@@ -266,7 +266,7 @@ def _hashed(errand: Errand) -> str:
     """What a policy may hash: the session's key, but where no two connections have the same one
     the client's network."""
     key = errand.route.key
-    return errand.source if key is None or key.kind == "connection" else key.value
+    return errand.source() if key is None or key.kind == "connection" else key.value
 
 
 async def _hear(end: End, judge: Judge) -> bool:

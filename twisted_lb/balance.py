@@ -261,6 +261,9 @@ POLICIES: Final[Mapping[str, PolicyFactory]] = {
     "first": lambda backend, choose: First(backend.failback),
 }
 
+KEYLESS: Final = frozenset(POLICIES) - {"source-hash"}
+"""Those that do not look at the key."""
+
 
 def policy(
     backend: Backend, choose: Choose, extra: Mapping[str, PolicyFactory] | None = None

@@ -23,7 +23,7 @@ from .errors import Ended
 from .facility import logger
 from .facts import AttackSeen, ConnectionEnded, Note, Secured
 from .hints import Hints
-from .opening import Answer, Dialogue, Refuse, Shown, StartTls, network
+from .opening import Answer, Dialogue, Refuse, Shown, StartTls, Verdict, network
 from .reactors import Reactor
 from .secure import serve_tls
 from .sight import Overheard, Sight, Sources
@@ -197,11 +197,13 @@ async def open_route(story: Story) -> Route:
         proxied = await read_proxy_header(story)
     shown = Shown(story.id, story.peer, client.local, proxied)
     dialogue = overheard(story, parts.dialogue(shown))
-    left = parts.frontend.timeout.opening - (parts.reactor.seconds() - story.began)
-    try:
-        verdict = await _within(talk(client, dialogue, parts), max(0.0, left), parts)
-    except TimeoutError:
-        verdict = dialogue.silence()
+    verdict = dialogue.take(bytes(client.held))
+    if not isinstance(verdict, (Route, Refuse)):
+        left = parts.frontend.timeout.opening - (parts.reactor.seconds() - story.began)
+        try:
+            verdict = await _within(talk(client, dialogue, verdict, parts), max(0.0, left), parts)
+        except TimeoutError:
+            verdict = dialogue.silence()
     if isinstance(verdict, Refuse):
         raise Ended(verdict.word, verdict.detail, verdict.last_words)
     return verdict
@@ -237,14 +239,10 @@ async def read_proxy_header(story: Story) -> Address | None:
     return header.source
 
 
-async def talk(client: End, dialogue: Dialogue, parts: Parts) -> Route | Refuse:
-    """Run the dialogue over the held bytes; they stay held. Raises Ended."""
-    heard = 0
-    while True:
-        verdict = dialogue.take(bytes(client.held[heard:]))
-        heard = len(client.held)
-        if isinstance(verdict, (Route, Refuse)):
-            return verdict
+async def talk(client: End, dialogue: Dialogue, verdict: Verdict, parts: Parts) -> Route | Refuse:
+    """Go on with the dialogue after this verdict; bytes that are held stay so. Raises Ended."""
+    heard = len(client.held)
+    while not isinstance(verdict, (Route, Refuse)):
         if isinstance(verdict, StartTls):
             dialogue.secured(await end_tls(client, verdict.certificate, parts))
             heard = 0
@@ -254,6 +252,9 @@ async def talk(client: End, dialogue: Dialogue, parts: Parts) -> Route | Refuse:
             return no_more(dialogue)
         else:
             await client.more()
+        verdict = dialogue.take(bytes(client.held[heard:]))
+        heard = len(client.held)
+    return verdict
 
 
 def no_more(dialogue: Dialogue) -> Route:
@@ -288,7 +289,7 @@ async def pin(story: Story, route: Route) -> End:
         judge=parts.spoken.judge,
         greeting_timeout=parts.frontend.ftp.greeting_timeout,
         hints=parts.hints,
-        source=network(story.peer, group) or "",
+        source=lambda: network(story.peer, group) or "",
         hint=hinted(story),
         tuning=Tuning(parts.frontend.keepalive, parts.frontend.user_timeout),
         came_to=story.client.local.port,

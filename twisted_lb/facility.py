@@ -26,10 +26,21 @@ _known: Final[set[str]] = set()
 _set: Final[dict[str, str]] = {}
 
 
+class _Ours(Logger):
+    """Says nothing fast: most of what connections have to say is for when somebody asks."""
+
+    debugging = False
+    """Whether any facility is asked to say all."""
+
+    def debug(self, format: str | None = None, **kwargs: object) -> None:
+        if _Ours.debugging:
+            super().debug(format, **kwargs)
+
+
 def logger(module: str) -> Logger:
     """Of this module, `__name__`; says what its facility's level lets through."""
     _known.add(module.removeprefix(f"{OURS}."))
-    return Logger(namespace=module, observer=_observer)
+    return _Ours(namespace=module, observer=_observer)
 
 
 def facilities() -> tuple[str, ...]:
@@ -55,8 +66,9 @@ def set_level(facility: str, level: str) -> None:
         _predicate.clearLogLevels()
         _set.clear()
         _predicate.setLogLevelForNamespace(OURS, wanted)
-        return
-    if facility not in facilities():
+    elif facility in facilities():
+        _predicate.setLogLevelForNamespace(f"{OURS}.{facility}", wanted)
+        _set[facility] = level
+    else:
         raise ValueError(f"there is no facility {facility!r}: all, {', '.join(facilities())}")
-    _predicate.setLogLevelForNamespace(f"{OURS}.{facility}", wanted)
-    _set[facility] = level
+    _Ours.debugging = "debug" in levels().values()
