@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -27,7 +28,7 @@ from benchmarks.rows import TRAFFIC, Idle, Row, scaled
 from tests.certificates import Key, self_signed
 from tests.peers import CHECKOUT
 
-ROUNDS = 7
+ROUNDS = 5
 QUICK_ROUNDS, QUICK_SCALE, QUICK_SECONDS = 3, 0.25, 140.0
 """The last: when no row of another round is begun."""
 SPARE = 1000
@@ -93,9 +94,13 @@ def certificates(home: Path) -> dict[str, Path]:
 
 
 def compared(stage: Stage, only: str | None) -> Rivals:
-    """The rivals that are asked for."""
+    """The rivals that are asked for, and can take part; who cannot is told."""
     known = OTHERS | known_ways(stage.place(KINDS))
-    return {name: rival for name, rival in known.items() if begins(name, only)}
+    asked = {name: rival for name, rival in known.items() if begins(name, only)}
+    for name, rival in asked.items():
+        if rival.lacks():
+            print(f"{name} is left out: {rival.lacks()}", file=sys.stderr)
+    return {name: rival for name, rival in asked.items() if not rival.lacks()}
 
 
 def show(rounds: Rounds) -> None:
@@ -130,12 +135,14 @@ def measured(options: argparse.Namespace) -> tuple[Rounds, dict[str, str]]:
         rounds = Rounds(stage, rivals, rows, time.monotonic)
         rounds.run(options.rounds, began + QUICK_SECONDS if options.quick else math.inf)
     took = f"{time.monotonic() - began:.0f} s"
-    return rounds, {"day": f"{datetime.now(UTC):%Y-%m-%d}", **about, "took": took}
+    words = {"command": " ".join(["./run bench", *sys.argv[1:]])}
+    return rounds, {"day": f"{datetime.now(UTC):%Y-%m-%d}", **words, **about, "took": took}
 
 
 def main() -> int:
     """Measure, print, and write the page when all of it was measured."""
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and so are all rivals
     try:
         rounds, about = measured(options)
     except Missing as missing:

@@ -7,6 +7,7 @@ is one process, or a family of them, that serves all rows that it can.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -59,6 +60,18 @@ class Rival:
 
     kinds: tuple[str, ...]
     command: Callable[[Place], list[str]]
+    programs: tuple[str, ...] = ()
+    """What it needs of ./run peers."""
+    root: bool = False
+    """Whether it starts as root only."""
+
+    def lacks(self) -> str:
+        """Why it cannot take part here, or nothing."""
+        if self.root and os.geteuid():
+            return "it needs root"
+        path = environment()["PATH"]
+        missing = [name for name in self.programs if not shutil.which(name, path=path)]
+        return f"{missing[0]} is missing, ./run peers provides it" if missing else ""
 
 
 @attrs.frozen

@@ -71,11 +71,12 @@ class Rounds:
     def run(self, times: int, until: float) -> None:
         """So many rounds; after the first, only while there is time. What fails is noted."""
         names = [DIRECT, *self.rivals]
+        traffic = [row for row in self.rows if isinstance(row, Row)]
         with ExitStack() as stack:
-            traffic = any(isinstance(row, Row) for row in self.rows)
             standing = {
                 name: stack.enter_context(self.stage.running(name, self.rivals))
-                for name in (names if traffic else ())
+                for name in names
+                if any(self._can(name, row) for row in traffic)
             }
             for number, row in itertools.product(range(times), self.rows):
                 if number and self.now() > until:

@@ -68,7 +68,7 @@ def bulk(way: str, connections: int) -> Row:
         f"bulk {way}, {some}",
         words,
         (CPU_GIB, SPEED),
-        amount=2 * GIB,
+        amount=GIB,
         per=GIB,
     )
 
