@@ -23,8 +23,9 @@ from benchmarks.rows import PROXY, Idle, Row
 Rivals = dict[str, Rival]
 Results = dict[str, dict[str, list[Figures]]]
 """Row → rival → the figures of each round; none where it failed."""
-PASSIVE = 10_000
-"""Where ports for FTP data begin: below those that the kernel gives to clients."""
+PASSIVE, LAST = 10_000, 10
+"""Where ports for FTP data begin, and the last range of 2,000: below those that the kernel gives to
+clients. Rivals that come after all others, one at a time, share it."""
 
 
 @attrs.frozen
@@ -41,7 +42,7 @@ class Stage:
     def place(self, kinds: tuple[str, ...]) -> Place:
         """A new one."""
         number = next(self._places)
-        home, passive = self.home / f"rival-{number}", PASSIVE + number % 10 * 2000
+        home, passive = self.home / f"rival-{number}", PASSIVE + min(number, LAST) * 2000
         home.mkdir()
         servers, certificates = self.load.ports, self.certificates
         return Place(home, ports(kinds), servers, certificates, self.most, passive)
