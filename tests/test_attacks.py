@@ -178,7 +178,7 @@ def openings(data: bytes, size: int) -> Callable[[], object]:
     def read() -> None:
         wire = Wire()
         found = dialogue(frontend, {"g": GROUP}, Shown("c1", CLIENT, OURS), {})
-        opened = talk(wire.end, found, None)  # type: ignore[arg-type]  # no TLS ends here
+        opened = talk(wire.end, found, found.take(b""), None)  # type: ignore[arg-type]  # no TLS here
         Deferred.fromCoroutine(opened).addErrback(lambda failure: None)
         for at in range(0, len(data), size):
             wire.says(data[at : at + size])

@@ -35,7 +35,7 @@ def test_defaults_are_told() -> None:
     assert frontend["timeout"]["idle"] == "never"
     assert backend["check"]["port"] == "auto"
     assert backend["server"][0]["maxconn"] == "unlimited"
-    assert told["limits"] == {"sessions": 100000, "hold": "64KiB", "drain": "30s"}
+    assert told["limits"] == {"sessions": 100000, "hold": "64KiB", "drain": "30s", "unread": "4MiB"}
 
 
 def test_what_a_protocol_presets_is_told() -> None:

@@ -92,6 +92,10 @@ class Serving:
         return {line["ending"] for line in self.lines if "ending" in line}
 
 
+LISTENING = "00010000"
+"""Linux's __SO_ACCEPTCON, as /proc/net/unix shows it."""
+
+
 @attrs.define(eq=False)
 class Line:
     """All processes of one balancer, from the first to the one that serves."""
@@ -108,6 +112,11 @@ class Line:
     @property
     def socket(self) -> Path:
         return self.place / "takeover"
+
+    def listens(self) -> bool:
+        """Whether a successor can connect: for a moment the socket is there, and only bound."""
+        found = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()]
+        return any(it[-1] == str(self.socket) and it[3] == LISTENING for it in found)
 
     @property
     def serves(self) -> Serving:

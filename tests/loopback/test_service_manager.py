@@ -68,7 +68,7 @@ async def test_a_takeover_hands_the_main_process_on(
     echo = site.serve("127.0.0.2", "127.0.0.3", protocol=Echo)
     with line_of(tmp_path, echo, 1) as line:
         old = line.begins()
-        await site.until(lambda: heard.says(READY="1") and line.socket.exists(), BEGIN)
+        await site.until(lambda: heard.says(READY="1") and line.listens(), BEGIN)
         monkeypatch.delenv("NOTIFY_SOCKET")
         monkeypatch.delenv("WATCHDOG_USEC")
         line.succeeds()

@@ -78,7 +78,7 @@ async def prove(site: FtpSite, farm: Farm, place: Path, takeovers: int) -> None:
     over: list[bool] = []
     with line_of(place, echo, farm.port) as line:
         first = line.begins()
-        await site.until(lambda: first.says("listening") and line.socket.exists(), BEGIN)
+        await site.until(lambda: first.says("listening") and line.listens(), BEGIN)
         stay = [await site.connect(line.echo) for _ in range(10)]
         trips = [await visits(site, line, next(NUMBERS)) for _ in range(4)]
         work: list[Coroutine[Any, Any, int]] = [moves(trip, over) for trip in trips]
@@ -88,7 +88,7 @@ async def prove(site: FtpSite, farm: Farm, place: Path, takeovers: int) -> None:
         working = [Deferred.fromCoroutine(each) for each in work]
         for _ in range(takeovers):
             former, new = line.serves, line.succeeds()
-            await site.until(lambda new=new: new.says("took-over") and line.socket.exists(), BEGIN)
+            await site.until(lambda new=new: new.says("took-over") and line.listens(), BEGIN)
             await site.until(lambda former=former: former.says("draining"), BEGIN)
         over.append(True)
         counts = [await each for each in working]
@@ -144,11 +144,11 @@ async def test_a_sessions_connections_stay_together_through_takeovers(
     sources = [f"127.0.1.{number}" for number in range(1, 21)]
     with line_of(tmp_path, echo, 1) as line:
         first = line.begins()
-        await site.until(lambda: first.says("listening") and line.socket.exists(), BEGIN)
+        await site.until(lambda: first.says("listening") and line.listens(), BEGIN)
         await arrive_at(site, line, sources)
         for _ in range(2):
             new = line.succeeds()
-            await site.until(lambda new=new: new.says("took-over") and line.socket.exists(), BEGIN)
+            await site.until(lambda new=new: new.says("took-over") and line.listens(), BEGIN)
             for talk in await arrive_at(site, line, sources[:10]):
                 talk.closes()  # and yet its session goes on, in the process before
                 await talk.gone()

@@ -118,17 +118,17 @@ def test_nobody_is_no_error_and_a_path_that_cannot_be_is_one(tmp_path: Path) -> 
 async def test_a_reload_may_offer_it_elsewhere(site: Site, tmp_path: Path) -> None:
     with line_of(tmp_path, site.serve("127.0.0.2", "127.0.0.3"), 1) as found:
         first = found.begins()
-        await site.until(lambda: first.says("listening") and found.socket.exists(), BEGIN)
+        await site.until(lambda: first.says("listening") and found.listens(), BEGIN)
         config, other = tmp_path / "0.toml", tmp_path / "other"
         text = config.read_text()
         config.write_text(text.replace(f'"{found.socket}"', f'"{tmp_path}/nowhere/takeover"'))
         first.process.send_signal(signal.SIGHUP)
         await site.until(lambda: first.says("reload-failed"))
-        assert found.socket.exists()
+        assert found.listens()
         config.write_text(text.replace(f'"{found.socket}"', f'"{other}"'))
         first.process.send_signal(signal.SIGHUP)
-        await site.until(lambda: other.exists() and not found.socket.exists())
+        await site.until(lambda: other.exists() and not found.listens())
         new = found.begins("--takeover", str(other))
-        await site.until(lambda: new.says("took-over") and found.socket.exists(), BEGIN)
+        await site.until(lambda: new.says("took-over") and found.listens(), BEGIN)
         await site.until(lambda: first.process.poll() == 0, BEGIN)
         assert not other.exists()

@@ -33,7 +33,7 @@ async def serving(site: Site, tmp_path: Path) -> AsyncIterator[Line]:
 
 async def begun(site: Site, line: Line, *options: str) -> None:
     first = line.begins(*options)
-    await site.until(lambda: first.says("listening") and line.socket.exists(), BEGIN)
+    await site.until(lambda: first.says("listening") and line.listens(), BEGIN)
 
 
 async def echoes(site: Site, line: Line) -> Talk:
@@ -72,7 +72,7 @@ def successor(serving: Line, *, ready: bool = True) -> Iterator[tuple[socket.soc
 async def takes_over(site: Site, line: Line) -> None:
     """A sound one does."""
     new = line.succeeds()
-    await site.until(lambda: new.says("took-over") and line.socket.exists(), BEGIN)
+    await site.until(lambda: new.says("took-over") and line.listens(), BEGIN)
     talk = await echoes(site, line)
     talk.closes()
     await talk.gone()
