@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from twisted.internet.interfaces import IDelayedCall
@@ -354,16 +355,22 @@ class Side:
     def leave(self) -> None:
         """The connection is no more; what was for it is dropped."""
         if not self.lost:
-            self._go(self._leg.close)
+            self._go()
+            self._leg.close()
         self.other._drop()
 
-    def abort(self) -> None:
-        """Reset it."""
+    def abort(self) -> Callable[[], None]:
+        """Nothing more is moved; what resets the connection, if there still is one."""
+        reset = self._leg.abort if not self.lost else _nothing
         if not self.lost:
-            self._go(self._leg.abort)
+            self._go()
         self._drop()
+        return reset
 
-    def _go(self, how: object) -> None:
+    def _go(self) -> None:
         self.lost = True
         self._joined.loop.leave(self._descriptor)
-        how()  # type: ignore[operator]
+
+
+def _nothing() -> None:
+    """It is gone already."""

@@ -35,6 +35,7 @@ class SocketsJoined:
         "_loop",
         "_on_end",
         "_over",
+        "_resets",
         "_server",
         "_taken",
         "ending",
@@ -59,6 +60,8 @@ class SocketsJoined:
         self._eof_waits = eof_waits
         self._on_end = on_end
         self._over = False
+        self._resets: list[Callable[[], None]] = []
+        """What is to be done when the end was told."""
         self._flush: IDelayedCall | None = None
         self._loop = loop_of(client)
         self._client = Side(self, client, "client-left", overhear)
@@ -174,8 +177,10 @@ class SocketsJoined:
             self.ending = word
 
     def _abort(self) -> None:
-        for side in (self._client, self._server):
-            side.abort()
+        """Reset both, after it was told: the answer to a reset must find everybody knowing why."""
+        if self._over:
+            return
+        self._resets = [side.abort() for side in (self._client, self._server)]
         self._finish()
 
     def _finish(self) -> None:
@@ -191,7 +196,11 @@ class SocketsJoined:
         self._loop.soon(self._tell)
 
     def _tell(self) -> None:
-        self._on_end(self)
+        try:
+            self._on_end(self)
+        finally:
+            for reset in self._resets:
+                reset()
 
 
 def on_our_sockets(end: End) -> bool:

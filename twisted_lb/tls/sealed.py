@@ -97,7 +97,7 @@ class Sealed:
     `on_gone` is called once, before the socket is closed.
     """
 
-    __slots__ = ("_broken", "_connection", "_on_gone", "_said", "_tolerant", "handle")
+    __slots__ = ("_broken", "_connection", "_on_gone", "_over", "_said", "_tolerant", "handle")
 
     bare = None
 
@@ -116,12 +116,16 @@ class Sealed:
         """close_notify."""
         self._broken: OSError | None = None
         """Found out behind bytes that were read."""
+        self._over = False
+        """The end was found behind them: OpenSSL calls a second look at it an error."""
 
     # Leg
 
     def recv(self, most: int, /) -> bytes:
         if self._broken is not None:
             raise self._broken
+        if self._over:
+            return b""
         ssl, size, most = self._connection._ssl, 0, min(most, _ROOM)
         while size < most:
             result = _lib.SSL_read(ssl, _read + size, most - size)
@@ -130,6 +134,7 @@ class Sealed:
                 continue
             try:
                 self._fails(result)
+                self._over = True
             except OSError as why:
                 if not size:
                     raise
