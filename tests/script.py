@@ -22,7 +22,7 @@ actions   C: line    S: line    listen N side    dial N side host:port    releas
           tell attack kind    tell transfer USER VERB PATH bytes ending reply
           tls side    tls side N    clear side
           listen and dial end with `private` where TLS is to follow
-          wait N side seconds|on    these only matter to a script that has one of them
+          wait N side seconds|on    join N    either kind only matters to a script that has one
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from twisted_lb.protocols.actions import (
     Conversation,
     Dial,
     Finish,
+    Join,
     Listen,
     Release,
     Send,
@@ -53,12 +54,13 @@ from twisted_lb.protocols.actions import (
 from twisted_lb.terms import Address
 
 _SIDES = {"C": Side.CLIENT, "S": Side.SERVER}
+_OPTIONAL = {"wait": Wait, "join": Join}
 _ARROW = "->"
 
 
 def play(machine: Conversation, script: str, now: float = 0.0) -> None:
     """Tell the machine the script's events, hold what it asks for against the script's actions."""
-    waits = f"{_ARROW} wait " in script
+    unminded = tuple(kind for word, kind in _OPTIONAL.items() if f"{_ARROW} {word} " not in script)
     expected: list[str] = []
     actual: list[str] = []
     for event, actions in _steps(script):
@@ -68,7 +70,7 @@ def play(machine: Conversation, script: str, now: float = 0.0) -> None:
             now = float(event[3:])
             continue
         asked = _tell(machine, event, now)
-        asked = [action for action in asked if waits or not isinstance(action, Wait)]
+        asked = [action for action in asked if not isinstance(action, unminded)]
         actual += [f"    {_ARROW} {text}" for action in asked for text in rendered(action)]
     if actual != expected:
         diff = difflib.ndiff(expected, actual)
@@ -142,7 +144,7 @@ def rendered(action: Action) -> Iterable[str]:
             name = "C" if to is Side.CLIENT else "S"
             lines = data[:-2].split(b"\r\n")
             return [f"{name}: {_escaped(line)}".strip() for line in lines]
-        case Release(data) | Abort(data):
+        case Join(data) | Release(data) | Abort(data):
             return [f"{type(action).__name__.lower()} {data}"]
         case SetAlarm(name, seconds):
             return [f"alarm {name} {_seconds(seconds, 'off')}"]

@@ -19,6 +19,7 @@ from twisted_lb.protocols.actions import (
     CloseEnd,
     Dial,
     Finish,
+    Join,
     Listen,
     Release,
     Send,
@@ -95,7 +96,7 @@ class Talked:
 
     def joined(self) -> tuple[Wire, Wire]:
         """Data channel 1, joined."""
-        self.does(Listen(1, C), Dial(1, S, Address(SERVER, 1025)))
+        self.does(Listen(1, C), Dial(1, S, Address(SERVER, 1025)), Join(1))
         client = self.round.listener.comes(CLIENT)
         return client, self.world.dialled[-1].answers()
 

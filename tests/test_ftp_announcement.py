@@ -285,11 +285,12 @@ def test_the_host_in_a_227_is_never_dialled() -> None:
     """Attack 5: the control connection's host is; the other one is told once."""
     memory = ServerMemory()
     machine = logged_in(memory=memory)
-    for number, fact in ((1, "-> tell attack foreign-227"), (2, "")):
+    for number, former, fact in ((1, "", "-> tell attack foreign-227"), (2, "-> release 1", "")):
         play(
             machine,
             f"""
-            C: PASV                              -> S: PASV
+            C: PASV                              {former}
+                                                 -> S: PASV
             S: 227 Entering (10,0,0,99,4,1)      {fact}
                                                  -> listen {number} client
             listening {number} client 192.0.2.1:40000

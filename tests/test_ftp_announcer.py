@@ -122,6 +122,9 @@ def test_channels_of_one_client_are_counted() -> None:
             f"""
             connected {number} client      -> dial {number} server 198.51.100.1:1025
             connected {number} server
+            C: RETR a                      -> S: RETR a
+            S: 150 Here it comes           -> C: 150 Here it comes
+            S: 226 Sent                    -> C: 226 Sent
             """,
         )
         if number == CHANNELS_MOST:
@@ -139,7 +142,7 @@ def test_channels_of_one_client_are_counted() -> None:
         machine,
         """
         C: PASV                    -> C: 425 Can't open data connection.
-        transferred 1 done 0 0
+        transferred 1 done 0 0     -> tell transfer joe RETR a 0 done 226
         C: PASV                    -> S: PASV
         """,
     )

@@ -20,6 +20,7 @@ from twisted_lb.protocols.actions import (
     Action,
     Dial,
     Finish,
+    Join,
     Listen,
     Release,
     Send,
@@ -67,6 +68,8 @@ class Conversations(RuleBasedStateMachine):
         self.legs: dict[tuple[int, Side], str] = {}
         """coming | stands, of channels that are not joined."""
         self.joined: set[int] = set()
+        self.wanted: set[int] = set()
+        """Channels that a transfer was sent for."""
         self.alarms: set[str] = set()
         self.said = ReplyReader()
         self.seen: list[int] = []
@@ -104,6 +107,10 @@ class Conversations(RuleBasedStateMachine):
                 assert address.host == HOSTS[side]
                 assert (number, side) not in self.legs
                 self.legs[number, side] = "coming"
+            case Join(number):
+                assert number not in self.wanted
+                self.wanted.add(number)
+                self.join(number)
             case Release(number) | Abort(number):
                 assert number not in self.joined
                 for side in Side:
@@ -202,6 +209,13 @@ class Conversations(RuleBasedStateMachine):
         standing = [leg for leg, stand in self.legs.items() if stand == "stands"]
         self.leg(data.draw(st.sampled_from(standing)), False)
 
+    def join(self, number: int) -> None:
+        legs = [(number, side) for side in Side]
+        if number in self.wanted and all(self.legs.get(leg) == "stands" for leg in legs):
+            for leg in legs:
+                del self.legs[leg]
+            self.joined.add(number)
+
     def leg(self, leg: tuple[int, Side], stands: bool) -> None:
         number, side = leg
         if not stands:
@@ -209,9 +223,7 @@ class Conversations(RuleBasedStateMachine):
             self.obey(self.machine.failed(number, side, "too-slow", self.now))
             return
         self.legs[leg] = "stands"
-        if self.legs.get((number, side.other)) == "stands":
-            del self.legs[leg], self.legs[number, side.other]
-            self.joined.add(number)
+        self.join(number)
         self.obey(self.machine.connected(number, side, self.now))
 
     @precondition(lambda self: self.joined)

@@ -367,7 +367,7 @@ def test_a_channel_without_transfer_is_told_of_nothing() -> None:
         """
         connected 1 client            -> dial 1 server 198.51.100.1:1025
         connected 1 server
-        transferred 1 done 0 0
+        failed 1 server server-closed -> abort 1
         """,
     )
     play(
@@ -375,8 +375,38 @@ def test_a_channel_without_transfer_is_told_of_nothing() -> None:
         """
         connected 1 client            -> dial 1 server 198.51.100.1:1025
         connected 1 server
-        C: PASV                       -> S: PASV
-        transferred 1 done 0 0
+        C: PASV                       -> release 1
+                                      -> S: PASV
+        """,
+    )
+
+
+def test_bytes_flow_from_the_first_transfer_on() -> None:
+    """Not before its command was sent: a server may have no use for them yet (pyftpdlib). A second
+    one goes over the same channel (T6)."""
+    play(
+        passive(),
+        """
+        connected 1 client            -> dial 1 server 198.51.100.1:1025
+        connected 1 server
+        C: STOR a                     -> S: STOR a
+                                      -> join 1
+        S: 150 Go on                  -> C: 150 Go on
+        S: 250 Stored                 -> C: 250 Stored
+        C: STOR b                     -> S: STOR b
+        """,
+    )
+
+
+def test_a_command_that_nobody_knows_is_a_transfer_when_the_server_says_so() -> None:
+    play(
+        passive(),
+        """
+        connected 1 client            -> dial 1 server 198.51.100.1:1025
+        connected 1 server
+        C: XLST                       -> S: XLST
+        S: 150 Here it comes          -> C: 150 Here it comes
+                                      -> join 1
         """,
     )
 
@@ -399,6 +429,8 @@ def test_what_may_be_lost_is_undecided() -> None:
     assert not DataChannel(1, server=away(there)).undecided
     assert not DataChannel(1, failed="too-slow").undecided
     both = DataChannel(1, client=Leg(stand=Stand.STANDS), server=Leg(stand=Stand.STANDS))
+    assert both.undecided
+    both.used = True
     assert both.joined
     assert not both.undecided
 

@@ -381,6 +381,7 @@ def test_what_is_announced_may_not_change_its_protection() -> None:
 
 
 def test_nor_what_is_joined_already() -> None:
+    """A transfer was to use it and failed: the next one may."""
     machine = private(data_tls=LOOSE)
     play(machine, "C: PROT C  -> C: 200 Protection set to C.")
     play(machine, PASSIVE.replace(" private", ""))
@@ -389,6 +390,9 @@ def test_nor_what_is_joined_already() -> None:
         """
         connected 1 client      -> dial 1 server 198.51.100.1:1025
         connected 1 server
+        C: RETR a               -> S: RETR a
+        S: 550 No such file     -> C: 550 No such file
+                                -> tell transfer joe RETR a 0 server-refused 550
         C: PROT P               -> abort 1
                                 -> C: 200 Protection set to P.
         transferred 1 client-left 0 0

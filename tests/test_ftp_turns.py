@@ -92,7 +92,7 @@ def test_an_announcement_that_has_not_asked_is_not_answered() -> None:
     [
         (None, "PORT"),
         (DataChannel(1), "transfer"),
-        (DataChannel(1, Leg(stand=Stand.STANDS), Leg(stand=Stand.STANDS)), "PORT"),
+        (DataChannel(1, Leg(stand=Stand.STANDS), Leg(stand=Stand.STANDS), used=True), "PORT"),
     ],
 )
 def test_425_is_for_whom_has_no_connection(channel: DataChannel | None, whose: str) -> None:

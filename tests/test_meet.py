@@ -25,10 +25,12 @@ HOSTS = {Side.CLIENT: CLIENT, Side.SERVER: SERVER}
 class Data:
     """One data channel of a round."""
 
-    def __init__(self, round: Round | None = None) -> None:
+    def __init__(self, round: Round | None = None, wanted: bool = True) -> None:
         self.round = round or Round()
         self.told = Heard()
         self.meeting = Meeting(1, self.round.circle, self.told)
+        if wanted:
+            self.meeting.join()
 
     def opens(self, side: Side, how: str) -> Wire:
         """The leg comes, listened for or dialled."""
@@ -83,6 +85,19 @@ def test_bytes_flow_both_ways_however_the_legs_are_opened(
         leg.goes()
     assert data.log[-1] == ("transferred", "done", 2, 4)
     data.nothing_left()
+
+
+def test_nothing_flows_before_a_transfer_was_sent_to_the_server() -> None:
+    """It would not know what to do with the bytes (pyftpdlib closes the connection)."""
+    data = Data(wanted=False)
+    client, server = data.joined()
+    client.says(b"up")
+    client.shuts()
+    assert not data.meeting.joined
+    assert server.heard == b""
+    data.meeting.join()
+    assert data.meeting.joined
+    assert server.heard == b"up"
 
 
 def test_the_client_is_listened_for_at_the_address_that_it_reached() -> None:

@@ -98,6 +98,7 @@ def meeting() -> tuple[Meeting, Counted, Wire, Wire]:
     round, way = Round(), Counted()
     circle = attrs.evolve(round.circle, ways=dict.fromkeys(Side, way))
     met = Meeting(1, circle, Heard())
+    met.join()
     legs = [Wire(), Wire()]
     for side, wire in zip(Side, legs, strict=True):
         met.dial(side, Address("127.0.0.1", 1024))

@@ -26,6 +26,7 @@ from .protocols.actions import (
     Conversation,
     Dial,
     Finish,
+    Join,
     Listen,
     Release,
     Send,
@@ -218,7 +219,9 @@ class Converse:
             case _:
                 self._do_with_data(action)
 
-    def _do_with_data(self, action: Listen | Wait | Dial | StartTls | Release | Abort) -> None:
+    def _do_with_data(
+        self, action: Listen | Wait | Dial | StartTls | Join | Release | Abort
+    ) -> None:
         match action:
             case Listen(data, side, private):
                 self._meeting(data).listen(side, private)
@@ -228,6 +231,8 @@ class Converse:
                 self._meeting(data).dial(side, address, private)
             case StartTls(side, int(data)):
                 self._meeting(data).secure(side)
+            case Join(data):
+                self._meeting(data).join()
             case Release(data):
                 self._forget(data, Meeting.release)
             case Abort(data):

@@ -2,7 +2,7 @@
 
 In: what a protocol machine asks for one data channel (listen or dial, for either side). Out: the
 events that the machine is told, and a joined relay on the session's own server. Four cases, one
-class: a leg is an End that stands, and when both stand they are joined.
+class: a leg is an End that stands, and when both stand they are joined, once the machine says so.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class Meeting:
         self._shaking: dict[End, Deferred[Ended | None]] = {}
         """Handshakes that have begun, each with what comes of it."""
         self._seat: Seat | None = None
+        self._wanted = False
         self._joined: Joined | None = None
         self._over = False
 
@@ -136,6 +137,11 @@ class Meeting:
         end = self._legs[side]
         end.on_lost = None
         self._await(side, self._secured(side, end))
+
+    def join(self) -> None:
+        """Let bytes flow as soon as both legs stand."""
+        self._wanted = True
+        self._join_if_due()
 
     async def _secured(self, side: Side, end: End) -> End:
         """The leg; where we are strict, another that comes in a stranger's place (attack 6)."""
@@ -250,8 +256,7 @@ class Meeting:
                 end.more().addCallback(lambda _: self._spoken_to(side, end))
                 self._spoken_to(side, end)
             self._told.connected(self.number, side)
-        if not self._over and len(self._legs) == 2 and not self._bare and not self.joined:
-            self._join()
+        self._join_if_due()
 
     def _fell(self, failure: Failure, side: Side) -> None:
         del self._coming[side]
@@ -283,6 +288,11 @@ class Meeting:
         if side in self._bare and leg.tls is None:
             return not (self._circle.strict and side in self._listeners)
         return not leg.eof
+
+    def _join_if_due(self) -> None:
+        stand = len(self._legs) == 2 and not self._coming and not self._bare
+        if stand and self._wanted and not self._over and not self.joined:
+            self._join()
 
     def _join(self) -> None:
         circle, client, server = self._circle, self._legs[Side.CLIENT], self._legs[Side.SERVER]

@@ -3,8 +3,9 @@
 A machine (a Conversation) sits between two ends, client and server, and speaks for both. It never
 touches a socket: `converse` tells it events, and does what it asks, in order. A data channel is
 named by a small number that the machine draws; each of its two legs is either listened for or
-dialled (four cases), and when both legs stand they are joined without the machine seeing a byte.
-A leg that is private stands only when it was secured, too: the machine says when that is to begin.
+dialled (four cases). A leg that is private stands only when it was secured, too: the machine says
+when that is to begin. When both legs stand and the machine has a use for them they are joined, and
+it does not see a byte.
 """
 
 from __future__ import annotations
@@ -110,6 +111,17 @@ class StopTls:
 
 
 @attrs.frozen
+class Join:
+    """Bytes of data channel `data` may flow, as soon as both legs stand.
+
+    What was asked to be sent before goes first: a server that gets bytes of a transfer before it
+    has heard of it is free to throw them away (pyftpdlib does).
+    """
+
+    data: int
+
+
+@attrs.frozen
 class Release:
     """Give up data channel `data`: close its listeners, abort legs that are not joined yet.
 
@@ -163,6 +175,7 @@ Action = (
     | Dial
     | StartTls
     | StopTls
+    | Join
     | Release
     | Abort
     | SetAlarm
@@ -190,7 +203,7 @@ class Conversation(Protocol):
         """The listener asked for stands at this local address."""
 
     def connected(self, data: int, side: Side, now: float) -> Actions:
-        """A leg of a data channel stands; when both do, they are joined by themselves."""
+        """A leg of a data channel stands."""
 
     def secured(self, side: Side, data: int | None, version: str, now: float) -> Actions:
         """What StartTls asked for is done: from here on it is TLS, as `TLSv1.3`."""

@@ -11,6 +11,8 @@ Rules:
 - A client that listens is dialled when the server's leg stands and the server has accepted: a
   server that we connected to says so, one that connects by itself has (T26, T47). Before that we
   would knock at ports for anybody who asks.
+- Bytes flow when a transfer was sent to the server, and not before: it would not know what to do
+  with them.
 - When a leg cannot be had the other is aborted, so that the server ends the transfer by itself
   (T23). A server that still waits for us to come is knocked at: connected, and reset.
 - A leg that is listened for has `data_timeout` to come. A transfer that uses it stops the clock:
@@ -29,7 +31,7 @@ import attrs
 
 from ...facts import TransferEnded
 from ...terms import Address, Ending
-from ..actions import Abort, Dial, Release, SetAlarm, Side, StartTls, Tell, Wait
+from ..actions import Abort, Dial, Join, Release, SetAlarm, Side, StartTls, Tell, Wait
 from .circumstances import Circumstances
 from .outbox import Outbox
 
@@ -124,13 +126,15 @@ class DataChannel:
     server: Leg = attrs.field(factory=Leg)
     transfer: Transfer | None = None
     """The first transfer that uses it, until that is told; its bytes are counted to this one."""
+    used: bool = False
+    """Whether a transfer was sent to the server that uses it, ever."""
     failed: Ending | None = None
     """Why it can never be joined; it stays announced so that a transfer fails properly."""
 
     @property
     def joined(self) -> bool:
-        """Whether both legs stand, protected where they are to be."""
-        return self.client.stand is self.server.stand is Stand.STANDS
+        """Whether both legs stand, protected where they are to be, and for something."""
+        return self.used and self.client.stand is self.server.stand is Stand.STANDS
 
     @property
     def undecided(self) -> bool:
@@ -155,19 +159,19 @@ class DataChannel:
     def _wants(self, side: Side) -> bool:
         """Whether a leg to this side is dialled now."""
         if side is Side.SERVER:
-            return self.client.reached or (self.client.target is not None and self._used)
+            return self.client.reached or (self.client.target is not None and self._awaited)
         # A server that connects by itself has accepted; one that we connected to says so (T47).
         return self.server.reached and (self.server.target is None or self._accepted)
 
     @property
-    def _used(self) -> bool:
+    def _awaited(self) -> bool:
         """Whether a transfer waits for it."""
         return self.transfer is not None and not self.transfer.reply
 
     @property
     def _accepted(self) -> bool:
         """Whether the server has accepted that."""
-        return self._used and self.transfer is not None and self.transfer.started
+        return self._awaited and self.transfer is not None and self.transfer.started
 
 
 class Channels:
@@ -243,6 +247,9 @@ class Channels:
         if channel.failed is not None:
             self._fail(channel, transfer)
         else:
+            if not channel.used:
+                channel.used = True
+                self._out.do(Join(channel.number))
             self._wait(channel, None, None)
             self._advance(channel)
 
