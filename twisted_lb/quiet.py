@@ -71,7 +71,7 @@ def listen_quietly(
 ) -> QuietPort | SocketPort:
     """`listenTCP`, quietly. Raises CannotListenError."""
     if isinstance(reactor, SocketReactor):
-        return reactor.listenTCP(port, factory, backlog, host)  # which says nothing anyway
+        return reactor.listen_again(port, factory, backlog, host)  # it says nothing anyway
     listening = QuietPort(port, factory, backlog, host, reactor)
     listening.startListening()
     return listening

@@ -30,6 +30,7 @@ from .plugins import NOTHING_ADDED, Added, added
 from .reactors import Reactor
 from .relay import Idle, tcp_of
 from .session import Sessions
+from .sockets import SocketReactor
 from .terms import Address, Admin, Ending, Server
 
 FLUSH = 5.0
@@ -237,6 +238,8 @@ class Balancer(MultiService):
         new = generation(settings, self._lasting, former)
         if self.running:
             self._open(new)
+        if isinstance(self.listeners.reactor, SocketReactor):
+            self.listeners.reactor.loop.forget()  # ports that may be somebody else's from now on
         self.generation = new
         self._begin(former)
         self._note(Announced("reloaded", f"generation {new.number}"))

@@ -134,11 +134,11 @@ class FtpSite(Site):
         await self.until(lambda: conversation.count[side] == count)
 
     def standing(self) -> Standing:
-        """How much stands now; pipes that wait for the next who is bulk are nobody's, and Twisted
+        """How much stands now; what is kept for who may come is nobody's, and Twisted
         keeps a descriptor from its first accept on."""
         _reservedFD.reserve()
         if isinstance(self.balancer.listeners.reactor, SocketReactor):
-            self.balancer.listeners.reactor.loop.pipes.close()
+            self.balancer.listeners.reactor.loop.forget()
         ports = self.spoken.ports if self.spoken is not None else {}
         return Standing(
             descriptors=len(os.listdir("/proc/self/fd")),

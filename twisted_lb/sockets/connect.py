@@ -88,6 +88,10 @@ class Connecting:
             return
         if self._deadline.active():
             self._deadline.cancel()
+        try:
+            self._leg.getpeername()
+        except OSError:
+            return  # an event of who had this descriptor before: no answer has come yet
         self._over = True
         protocol = self._factory.buildProtocol(None)
         transport = SocketTransport(self._loop, self._leg, protocol, address(self._target))

@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from ..facility import logger
+from .bound import Bound
 from .pipes import Pipes
 from .reserve import Reserve
 
@@ -56,12 +57,18 @@ class Loop:
     def __init__(self, reactor: Any, pipes: Pipes) -> None:
         self.pipes = pipes
         """What its sockets may be spliced through."""
+        self.bound = Bound()
         self.reserve = Reserve()
         self._reactor = reactor
         self._epoll = select.epoll()
         self._watched: dict[int, Watched] = {}
         self._soon: list[Callable[[], None]] = []
         self._turning = False
+
+    @property
+    def busy(self) -> bool:
+        """Whether it watches any."""
+        return bool(self._watched)
 
     # -- for those who are watched ------------------------------------------------------------
 
@@ -85,8 +92,13 @@ class Loop:
         del self._watched[descriptor]
         if not self._watched:
             self._reactor.removeReader(self)
-            self.pipes.close()
+            self.forget()
             self.reserve.close()
+
+    def forget(self) -> None:
+        """Keep nothing for those who may come."""
+        self.pipes.close()
+        self.bound.close()
 
     def drop(self, descriptor: int) -> None:
         """The same, of a socket that stays open, here or in another process."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.interfaces import IAddress, IDelayedCall, IListeningPort
@@ -27,7 +28,16 @@ TRY_AGAIN: Final = 0.1
 class SocketPort:
     """A socket that listens, or will."""
 
-    def __init__(self, clock: Any, loop: Loop, handle: socket.socket, factory: Any) -> None:
+    def __init__(
+        self,
+        clock: Any,
+        loop: Loop,
+        handle: socket.socket,
+        factory: Any,
+        done: Callable[[socket.socket], None],
+    ) -> None:
+        """`done` is given the socket when it is to listen no more."""
+        self._done = done
         self.socket = handle
         self.factory = factory
         self._clock = clock
@@ -54,7 +64,7 @@ class SocketPort:
         if not self.connected:
             return
         self.let_go()
-        self.socket.close()
+        self._done(self.socket)
         self.factory.doStop()
 
     def getHost(self) -> IAddress:

@@ -7,6 +7,8 @@ What is here is for addresses. A host's name is dialled by the reactor, which lo
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from twisted.internet.error import CannotListenError
@@ -36,8 +38,23 @@ class SocketReactor:
     def listenTCP(
         self, port: int, factory: Any, backlog: int = 50, interface: str = ""
     ) -> SocketPort:
+        return self._listen(interface, port, factory, backlog, self._closed)
+
+    def listen_again(self, port: int, factory: Any, backlog: int, interface: str) -> SocketPort:
+        """The same, for a port that is listened on again and again, each time for a moment."""
+        done = partial(self._kept, interface, port) if port else self._closed
+        return self._listen(interface, port, factory, backlog, done)
+
+    def _listen(
+        self,
+        interface: str,
+        port: int,
+        factory: Any,
+        backlog: int,
+        done: Callable[[socket.socket], None],
+    ) -> SocketPort:
         try:
-            handle = bound(interface, port)
+            handle = self.loop.bound.take(interface, port)
         except OSError as why:
             raise CannotListenError(interface, port, why) from None
         try:
@@ -45,7 +62,17 @@ class SocketReactor:
         except OSError as why:
             handle.close()
             raise CannotListenError(interface, port, why) from None
-        return self._listening(handle, factory)
+        return self._listening(handle, factory, done)
+
+    def _kept(self, interface: str, port: int, handle: socket.socket) -> None:
+        if self.loop.busy:
+            self.loop.bound.keep(interface, port, handle)
+        else:
+            handle.close()
+
+    @staticmethod
+    def _closed(handle: socket.socket) -> None:
+        handle.close()
 
     def connectTCP(
         self,
@@ -68,28 +95,14 @@ class SocketReactor:
     def adoptStreamPort(self, descriptor: int, family: int, factory: Any) -> IListeningPort:
         handle = socket.fromfd(descriptor, family, socket.SOCK_STREAM)
         handle.setblocking(False)
-        return self._listening(handle, factory)
+        return self._listening(handle, factory, self._closed)
 
-    def _listening(self, handle: socket.socket, factory: Any) -> SocketPort:
-        port = SocketPort(self._reactor, self.loop, handle, factory)
+    def _listening(
+        self, handle: socket.socket, factory: Any, done: Callable[[socket.socket], None]
+    ) -> SocketPort:
+        port = SocketPort(self._reactor, self.loop, handle, factory, done)
         port.startListening()
         return port
-
-
-def bound(interface: str, port: int) -> socket.socket:
-    """A socket that is bound and does not listen yet. Raises OSError."""
-    host = interface or "0.0.0.0"
-    named = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    family, _, _, _, at = named[0]
-    handle = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        handle.setblocking(False)
-        handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        handle.bind(at)
-    except BaseException:
-        handle.close()
-        raise
-    return handle
 
 
 def family_of(host: str) -> int | None:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 IP = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
+@lru_cache(4_096)
 def ip(host: str) -> IP:
     """The address, IPv4 when it is IPv4 in IPv6's clothes, without a zone (`%eth0`).
 
