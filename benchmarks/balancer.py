@@ -8,8 +8,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import SystemRandom
 
 SERVER = "127.0.0.2"
 """Where the benchmarks' own servers listen."""
@@ -46,10 +47,11 @@ def process(argv: list[str], home: str | None = None) -> Iterator[int]:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server((FRONT, 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """A port that nobody listens on now, above those that Linux gives out and those of FTP data."""
+    while True:
+        port = SystemRandom().randrange(61_000, 65_000)
+        with suppress(OSError), socket.create_server((FRONT, port)):
+            return port
 
 
 def connect(port: int) -> socket.socket:

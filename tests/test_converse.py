@@ -27,6 +27,7 @@ from twisted_lb.protocols.actions import (
     Side,
     StartTls,
     Tell,
+    Wait,
 )
 from twisted_lb.relay import FLUSH_TIMEOUT
 from twisted_lb.terms import Address
@@ -301,6 +302,18 @@ def test_a_failed_leg_gives_up_its_whole_data_channel() -> None:
     assert talk.round.channels == 0
     assert talk.round.server.connections == 1
     talk.does(Abort(1), Release(1))
+
+
+def test_what_is_asked_of_a_channel_that_failed_meanwhile_is_not_done() -> None:
+    """One leg may fail while the same answer goes on about the other (attack 6)."""
+    talk = talked()
+    talk.does(Listen(1, C), Dial(1, S, Address(SERVER, 1025)))
+    talk.world.dialled[-1].refuses()
+    talk.does(Wait(1, C, 5.0), StartTls(S, 1))
+    assert talk.machine.log[-1][0] == "received"
+    assert talk.round.channels == 0
+    assert talk.round.server.connections == 1
+    assert talk.finished == []
 
 
 def test_a_released_data_channel_is_not_heard_of_again() -> None:

@@ -321,6 +321,23 @@ def test_in_active_mode_roles_are_the_same() -> None:
     )
 
 
+def test_a_leg_that_failed_before_the_server_accepted_begins_no_tls() -> None:
+    """Attack 6: a client that speaks early may fail early, its certificate being another's."""
+    machine = both()
+    play(machine, PASSIVE)
+    play(
+        machine,
+        """
+        connected 1 client             -> dial 1 server 198.51.100.1:1025 private
+        connected 1 server
+        C: RETR a                      -> S: RETR a
+        failed 1 client refused-source -> abort 1
+                                       -> alarm transfer 30
+        S: 150 Here it comes           -> C: 150 Here it comes
+        """,
+    )
+
+
 def test_a_transfer_that_is_refused_begins_no_tls() -> None:
     machine = both()
     play(machine, PASSIVE)

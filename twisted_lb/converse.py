@@ -225,18 +225,20 @@ class Converse:
         match action:
             case Listen(data, side, private):
                 self._meeting(data).listen(side, private)
-            case Wait(data, side, seconds):
-                self._meeting(data).wait(side, seconds)
             case Dial(data, side, address, private):
                 self._meeting(data).dial(side, address, private)
-            case StartTls(side, int(data)):
-                self._meeting(data).secure(side)
-            case Join(data):
-                self._meeting(data).join()
             case Release(data):
                 self._forget(data, Meeting.release)
             case Abort(data):
                 self._forget(data, Meeting.abort)
+            case Join(data):
+                self._meeting(data).join()
+            case Wait(data, side, seconds) if data in self._meetings:
+                self._meetings[data].wait(side, seconds)
+            case StartTls(side, int(data)) if data in self._meetings:
+                self._meetings[data].secure(side)
+            case _:
+                pass  # of a channel that has failed since that was asked; the machine knows by now
 
     def _meeting(self, data: int) -> Meeting:
         if data not in self._meetings:

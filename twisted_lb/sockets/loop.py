@@ -60,7 +60,8 @@ class Loop:
         self.bound = Bound()
         self.reserve = Reserve()
         self._reactor = reactor
-        self._epoll = select.epoll()
+        self._epoll: select.epoll | None = None
+        """While it watches any."""
         self._watched: dict[int, Watched] = {}
         self._soon: list[Callable[[], None]] = []
         self._turning = False
@@ -74,7 +75,8 @@ class Loop:
 
     def watch(self, handle: socket.socket, watched: Watched) -> int:
         """Tell `watched` of this socket from now on; its descriptor."""
-        if not self._watched:
+        if self._epoll is None:
+            self._epoll = select.epoll()
             self._reactor.addReader(self)
             self.reserve.open()
         descriptor = handle.fileno()
@@ -90,8 +92,10 @@ class Loop:
     def leave(self, descriptor: int) -> None:
         """Tell nobody of it. Call it before the socket is closed, which takes it from the epoll."""
         del self._watched[descriptor]
-        if not self._watched:
+        if not self._watched and self._epoll is not None:
             self._reactor.removeReader(self)
+            self._epoll.close()
+            self._epoll = None
             self.forget()
             self.reserve.close()
 
@@ -102,7 +106,8 @@ class Loop:
 
     def drop(self, descriptor: int) -> None:
         """The same, of a socket that stays open, here or in another process."""
-        self._epoll.unregister(descriptor)
+        if self._epoll is not None:
+            self._epoll.unregister(descriptor)
         self.leave(descriptor)
 
     def soon(self, call: Callable[[], None]) -> None:
@@ -114,13 +119,13 @@ class Loop:
     # IReadDescriptor and ILoggingContext
 
     def fileno(self) -> int:
-        return self._epoll.fileno()
+        return self._epoll.fileno() if self._epoll is not None else -1
 
     def doRead(self) -> None:
         self._turning = True
         try:
             for _ in range(ROUNDS):
-                events = self._epoll.poll(0, EVENTS)
+                events = self._epoll.poll(0, EVENTS) if self._epoll is not None else []
                 for descriptor, event in events:
                     self.tell(descriptor, event)
                 if not events:
