@@ -228,6 +228,13 @@ class TestStoredKeys:
         table.release(session)
         assert len(table) == 0
 
+    def test_are_none_where_each_connection_is_a_session_of_its_own(self) -> None:
+        """Nobody asks for them, and there may be as many as connections."""
+        session, table = Session("1", OPAQUE, 0.0), KeyTable(b"secret")
+        table.hold(session, Key("connection", "lb.1"))
+        assert table.find(OPAQUE, Key("connection", "lb.1")) == []
+        assert (len(table), session.digests) == (0, [])
+
     def test_may_hold_what_utf8_cannot(self) -> None:
         desk = Desk()
         assert desk.come("\udcff").session is desk.come("\udcff").session

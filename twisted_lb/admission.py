@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from .config.settings import Startups
@@ -73,7 +74,10 @@ def refused_percent(startups: Startups, count: int) -> float:
 
 def network(peer: Address) -> str:
     """The network of a peer; a unix socket's peers are all of one."""
-    if not peer.host:
-        return ""
-    found = ip(peer.host)
+    return _network(peer.host) if peer.host else ""
+
+
+@lru_cache(4_096)
+def _network(host: str) -> str:
+    found = ip(host)
     return str(ipaddress.ip_network((found, BITS[found.version]), strict=False))

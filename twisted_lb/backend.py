@@ -26,7 +26,7 @@ from .hints import Hints
 from .reactors import Reactor
 from .secure import dial_tls
 from .session import Claim, Dial, Place, Queue, Session, Stop
-from .terms import MORE, Address, More, Route, Server
+from .terms import ALONE, MORE, Address, More, Route, Server
 from .tls import ClientHandshake
 
 log = logger(__name__)
@@ -266,7 +266,7 @@ def _hashed(errand: Errand) -> str:
     """What a policy may hash: the session's key, but where no two connections have the same one
     the client's network."""
     key = errand.route.key
-    return errand.source() if key is None or key.kind == "connection" else key.value
+    return errand.source() if key is None or key.kind == ALONE else key.value
 
 
 async def _hear(end: End, judge: Judge) -> bool:

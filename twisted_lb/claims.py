@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from .config.settings import Group
@@ -75,9 +75,9 @@ class Seat:
 
     def order(self) -> Deferred[Order]:
         """The next order, in turn."""
-        self._waiter = Deferred()
         if self._orders:
-            self._waiter.callback(self._orders.pop(0))
+            return succeed(self._orders.pop(0))
+        self._waiter = Deferred()
         return self._waiter
 
     def attempting(self, attempt: Deferred[End] | None) -> None:
@@ -95,8 +95,11 @@ class Seat:
             attempt, self._attempt = self._attempt, None
             self.interrupted = True
             attempt.cancel()
-        if self._waiter is not None and not self._waiter.called and self._orders:
-            self._waiter.callback(self._orders.pop(0))
+        waiter = self._waiter
+        if waiter is not None and self._orders:
+            self._waiter = None
+            if not waiter.called:  # it may have been given up
+                waiter.callback(self._orders.pop(0))
 
 
 class Claims:

@@ -85,10 +85,10 @@ class Story:
     """One client connection from its arrival to its end, for the log and for those who wait."""
 
     __slots__ = (
+        "_client",
         "_gone",
         "_told",
         "began",
-        "client",
         "cut",
         "id",
         "local",
@@ -103,7 +103,7 @@ class Story:
     def __init__(self, id: str, client: End, parts: Parts, gone: Callable[[Story], None]) -> None:
         self.id = id
         self.parts = parts
-        self.client = client
+        self._client: End | None = client
         self.peer = client.peer
         self.local = client.local
         self.began = parts.reactor.seconds()
@@ -117,6 +117,17 @@ class Story:
         """Close every socket of it now, with resets; whoever joins it says how."""
         self._gone = gone
         self._told = False
+
+    @property
+    def client(self) -> End:
+        """The client, until it was handed over."""
+        assert self._client is not None, "the relay has it"
+        return self._client
+
+    def hand_over(self) -> None:
+        """The client's End is a relay's from here on: an idle session keeps nothing it has no use
+        for."""
+        self._client = None
 
     def ended(
         self, word: Ending, from_client: int = 0, from_server: int = 0, detail: str = ""

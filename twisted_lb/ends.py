@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 from typing import Protocol as Shape
 
 import attrs
@@ -30,6 +30,8 @@ KEEPALIVE_MOST = 32_767
 """Seconds of silence that Linux takes for TCP_KEEPIDLE at most: nine hours."""
 
 
+_NO_REASON: Final[frozenset[str]] = frozenset()
+"""Why reading goes on. Python makes each empty one anew, of 216 bytes."""
 _BYTES_ACKED = slice(120, 128)
 """Where tcpi_bytes_acked stands in the tcp_info of Linux (4.1 and later): linux/tcp.h."""
 
@@ -129,8 +131,8 @@ class End:
         self._line = line
         self._receiver: Receiver | None = None
         self._waiter: Deferred[None] | None = None
-        self._paused: frozenset[str] = frozenset()
-        """Why reading has stopped; nearly always the empty set, which all Ends share."""
+        self._paused = _NO_REASON
+        """Why reading has stopped."""
 
     # -- holding ------------------------------------------------------------------------------
 
@@ -259,7 +261,7 @@ class End:
     def resume(self, why: str) -> None:
         """This reason to pause is gone."""
         if why in self._paused:
-            self._paused -= {why}
+            self._paused = self._paused - {why} or _NO_REASON
             if not self._paused and not self.lost:
                 self.transport.resumeProducing()
 

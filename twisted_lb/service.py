@@ -318,8 +318,12 @@ class Balancer(MultiService):
             story = Story(f"{self._owner}.{self._count:x}", end, parts, gone)
             self.stories.add(story)
             path = Deferred.fromCoroutine(carry(story))
-            path.addBoth(lambda _: door.settled(end))
             end.on_lost = path.cancel
+            path.addBoth(lambda _: settled(end))
+
+        def settled(end: End) -> None:
+            door.settled(end)
+            end.on_lost = None
 
         def gone(story: Story) -> None:
             self.stories.discard(story)

@@ -57,16 +57,14 @@ class Opaque:
 
     def join(self, client: End, server: End, story: Story) -> None:
         seat = seat_of(story)
-
-        def over(joined: Joined) -> None:
-            self._idle.unwatch(seat.session, joined)
-            story.ended(joined.ending, joined.from_client, joined.from_server)
-            story.gone()
-
+        channel = _Relayed(story, seat, self._idle)
         watch, overhear = self._watches(client, story)
-        joined = join_ends(client, server, self._reactor, over, watch=watch, overhear=overhear)
+        joined = join_ends(
+            client, server, self._reactor, channel.over, watch=watch, overhear=overhear
+        )
         seat.on_stop, seat.joined = joined.stop, joined
-        story.cut = lambda: joined.stop("killed")
+        story.cut = channel.cut
+        story.hand_over()
         if seat.session.group.idle is not None:
             self._idle.watch(seat.session, joined)
         joined.start()
@@ -85,6 +83,26 @@ class Opaque:
             return sight.client_says(data, now())
 
         return each_of(learns, heard), overheard
+
+
+@attrs.frozen(eq=False)
+class _Relayed:
+    """An opaque channel that is joined; as small as can be, for there may be many."""
+
+    story: Story
+    seat: Seat
+    idle: Idle
+
+    def over(self, joined: Joined) -> None:
+        """Both sides are gone."""
+        self.idle.unwatch(self.seat.session, joined)
+        self.story.ended(joined.ending, joined.from_client, joined.from_server)
+        self.story.gone()
+
+    def cut(self) -> None:
+        """End it now."""
+        assert self.seat.on_stop is not None, "it is joined"
+        self.seat.on_stop("killed")
 
 
 def learning(client: End, story: Story) -> Watching | None:

@@ -44,10 +44,13 @@ Role = str
 
 ROLES: Final = ("control", "data", "notification", "terminal", "web", "any")
 
+ALONE: Final = "connection"
+"""The kind of a key that no two connections show: each is a session of its own."""
+
 CARRIED: Final = "carried"
 """The kind of a key that a pattern found in what the client carries, wherever it carries it."""
 
-EXACT_KINDS: Final = frozenset({"expectation", CARRIED, "tls-session", "connection"})
+EXACT_KINDS: Final = frozenset({"expectation", CARRIED, "tls-session", ALONE})
 """Kinds of key that name one user's session; the others (source, sni …) are coarse."""
 
 LEARNED: Final = "tls-session"

@@ -30,7 +30,7 @@ def behind(port: int, **rules: Any) -> Settings:
 
 def held(site: Site) -> list[bytes]:
     """What is held of the clients on their way."""
-    return [bytes(story.client.held) for story in site.balancer.stories]
+    return [bytes(story.client.held) for story in site.balancer.stories if not story.server]
 
 
 @pytest_twisted.ensureDeferred

@@ -26,6 +26,9 @@ class Side(enum.Enum):
     CLIENT = "client"
     SERVER = "server"
 
+    # Much is kept by side, and an enum's own hash is written in Python.
+    __hash__ = object.__hash__
+
     @property
     def other(self) -> Side:
         """The end across."""

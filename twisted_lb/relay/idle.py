@@ -94,7 +94,6 @@ class Idle:
         watched = self._watched.get(session.id)
         if watched is None:
             watched = self._watched[session.id] = _Watched(session, {}, now)
-        mover.look()
         watched.movers[mover] = stall
         watched.look = now
 

@@ -13,7 +13,7 @@ Rules, the same as of the other way:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -60,7 +60,7 @@ class SocketsJoined:
         self._eof_waits = eof_waits
         self._on_end = on_end
         self._over = False
-        self._resets: list[Callable[[], None]] = []
+        self._resets: Sequence[Callable[[], None]] = ()
         """What is to be done when the end was told."""
         self._flush: IDelayedCall | None = None
         self._loop = loop_of(client)

@@ -1,7 +1,8 @@
 """Which sessions a key names. Sans-I/O.
 
 Keys are stored as keyed digests: the table holds no address or name of anybody, costs the same for
-every key, and nobody outside can aim at one of its slots (attack 21).
+every key, and nobody outside can aim at one of its slots (attack 21). A key that no two connections
+show is not stored: nobody will ask for it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 
 from ..config.settings import Group
-from ..terms import Key
+from ..terms import ALONE, Key
 from .values import Session
 
 KEYS = 64
@@ -30,10 +31,14 @@ class KeyTable:
 
     def find(self, group: Group, key: Key) -> list[Session]:
         """The sessions that this key names."""
+        if key.kind == ALONE:
+            return []
         return self._holders.get(self._digest(group, key), [])
 
     def hold(self, session: Session, key: Key) -> None:
         """From now on this key names this session; of too many, the one learned first goes."""
+        if key.kind == ALONE:
+            return
         digest, held = self._digest(session.group, key), session.digests
         if digest in held[:1]:
             return

@@ -37,11 +37,11 @@ from typing import Final
 
 from ..config.settings import Group
 from ..errors import Ended
-from ..terms import LEARNED, Ending, Key, Pin, Role, Server
+from ..terms import ALONE, LEARNED, Ending, Key, Pin, Role, Server
 from .deadlines import Deadlines
 from .keys import KeyTable
 from .places import Places
-from .values import Channel, Claim, Drop, Gone, Orders, Place, Session, State, Stop
+from .values import NOBODY, Channel, Claim, Drop, Gone, Orders, Place, Session, State, Stop
 
 ASKING: Final = (State.PINNING, State.RETURNING)
 """No channel has reached a server yet: one asks, the others wait."""
@@ -146,7 +146,7 @@ class Sessions:
     def trying(self, channel: Channel, server: Server) -> None:
         """The claimant connects to this candidate; the candidate counts it at once."""
         assert channel.place is Place.CLAIMING, "only the claimant tries candidates"
-        channel.session.tried.add(server)
+        channel.session.tried |= {server}
         self._places.pin(channel.session, server)
         self._places.move(channel, Place.DIALLING)
 
@@ -159,7 +159,7 @@ class Sessions:
         if session.state not in ASKING:
             return []
         session.state = State.PINNED
-        session.tried.clear()
+        session.tried = NOBODY
         waiting = [c for c in session.channels.values() if c.place is Place.WAITING]
         return [order for other in waiting for order in self._places.dial(other)]
 
@@ -199,7 +199,7 @@ class Sessions:
         server = self._places.unpin(session)
         assert server is not None, "a returning session has a server"
         session.state = State.PINNING
-        session.tried.add(server)
+        session.tried |= {server}
         return [*drop, *orders, Claim(asker)]
 
     # -- a channel goes -----------------------------------------------------------------------
@@ -329,7 +329,7 @@ class Sessions:
         for so many seconds yet. Whose key is their connection have no later ones."""
         for session in self._all.values():
             kept = session.state in (State.PINNED, State.RETURNING, State.LINGERING)
-            if not kept or session.server is None or session.kind == "connection":
+            if not kept or session.server is None or session.kind == ALONE:
                 continue
             until = max(now + lives if session.channels else now, session.elsewhere)
             lingers = session.group.linger if session.due is None else session.due - until

@@ -6,11 +6,15 @@ Sans-I/O. Only `table` changes these values; everybody else reads them.
 from __future__ import annotations
 
 import enum
+from typing import Final
 
 import attrs
 
 from ..config.settings import Group
 from ..terms import Ending, Role, Server
+
+NOBODY: Final[frozenset[Server]] = frozenset()
+"""No server: one for all sessions."""
 
 
 class State(enum.Enum):
@@ -67,7 +71,7 @@ class Session:
     """What whoever opened it keeps with it, for all its channels."""
     address: str = ""
     """Which of the server's addresses answered its first channel; whoever reaches it sets it."""
-    tried: set[Server] = attrs.field(factory=set)
+    tried: frozenset[Server] = NOBODY
     """While PINNING: the candidate being tried, and those that refused, went down or drain."""
     channels: dict[int, Channel] = attrs.field(factory=dict)
     """The living ones by number, in order of arrival."""

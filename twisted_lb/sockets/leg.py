@@ -46,6 +46,9 @@ class Bare(socket.socket):
 
     __slots__ = ()
 
+    family = socket.SocketType.family  # type: ignore[assignment]
+    """As the number it is: to make an enum's member of it takes longer than to look at it."""
+
     @classmethod
     def opened(cls, family: int) -> Bare:
         """A new TCP socket of this family. Raises OSError."""
