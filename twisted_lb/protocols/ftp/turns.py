@@ -14,7 +14,6 @@ Rules:
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -63,7 +62,7 @@ class Turns:
 
     def __init__(self) -> None:
         self.transfer: Transfer | None = None
-        self._waiting: deque[Exchange] = deque([Exchange(GREETING)])
+        self._waiting = [Exchange(GREETING)]  # WAITING_MOST, and mostly none: no deque
 
     @property
     def quiet(self) -> bool:
@@ -119,4 +118,4 @@ class Turns:
         while waiting and waiting[0].may_be_answered and code not in ABOR_REPLIES:
             if len(waiting) == 1 and self.transfer is None:
                 return
-            waiting.popleft()
+            waiting.pop(0)
