@@ -468,7 +468,7 @@ def test_the_client_is_shown_the_certificate_that_it_asks_for_and_what_it_says_i
     server = path.dialled.answers()
     assert path.spoken.joined == [(client.end, server.end)]
     assert client.end.held == b"inside"
-    assert path.story.route is not None and path.story.route.name == "other.example"
+    assert path.story.name == "other.example"
     assert not path.world.getDelayedCalls()
 
 
@@ -476,10 +476,14 @@ def test_a_client_certificate_is_a_key() -> None:
     path = ending("front.example", clients="any")
     pem = self_signed("joe")
     joe = ClientContext(CA.pem, identity=Identity.of(pem, pem, "joe"))
-    client = path.comes()
-    TlsPeer(client, path.world).dials(joe, "front.example")
-    assert path.story.route is not None and client.end.tls is not None
-    assert path.story.route.key == Key("certificate", client.end.tls.thumbprint)
+    sessions = []
+    for _ in range(2):
+        client = path.comes()
+        TlsPeer(client, path.world).dials(joe, "front.example")
+        assert path.story.seat is not None
+        sessions.append(path.story.seat.session)
+    assert sessions[0] is sessions[1]
+    assert sessions[0].kind == "certificate"
 
 
 def test_a_server_is_told_what_tls_showed_of_the_client() -> None:

@@ -233,7 +233,7 @@ class TestStoredKeys:
         session, table = Session("1", OPAQUE, 0.0), KeyTable(b"secret")
         table.hold(session, Key("connection", "lb.1"))
         assert table.find(OPAQUE, Key("connection", "lb.1")) == []
-        assert (len(table), session.digests) == (0, [])
+        assert (len(table), session.digests) == (0, ())
 
     def test_may_hold_what_utf8_cannot(self) -> None:
         desk = Desk()

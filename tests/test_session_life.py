@@ -75,7 +75,7 @@ class TestThePrincipalEnds:
     def test_in_order_and_the_last_transfer_may_finish(self) -> None:
         a, _ = farm()
         desk, session = self.gateway(a, "data")
-        control, data = session.channels.values()
+        control, data = session.channels
         desk.left(control, "done")
         assert desk.heard() == []
         assert session.state is State.CLOSING
@@ -147,7 +147,7 @@ class TestThePrincipalEnds:
         """Two users behind one address: the first logs out, the second works on."""
         a, _ = farm()
         desk, session = self.gateway(a, "control", "data")
-        first, second, _ = session.channels.values()
+        first, second, _ = session.channels
         desk.left(first, word)
         assert desk.heard() == []
         desk.left(second, "done")

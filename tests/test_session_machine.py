@@ -383,7 +383,7 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def the_table_and_the_world_agree_on_every_channel(self) -> None:
-        known = {c: c.place for session in self.sessions for c in session.channels.values()}
+        known = {c: c.place for session in self.sessions for c in session.channels}
         assert known.keys() == self.alive.keys()
         for channel, place in known.items():
             claiming = self.claims.get(channel.session) is channel
@@ -395,7 +395,7 @@ class World(RuleBasedStateMachine):
     @invariant()
     def one_channel_asks_and_the_others_wait(self) -> None:
         for session in self.sessions:
-            places = Counter(channel.place for channel in session.channels.values())
+            places = Counter(channel.place for channel in session.channels)
             if session.state in (State.PINNING, State.RETURNING):
                 assert places.total() - places[Place.WAITING] == 1
                 assert session.first.place is not Place.WAITING

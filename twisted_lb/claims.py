@@ -64,7 +64,7 @@ class Seat:
         """What the last server said that refused it."""
         self.why = ""
         """Which one that was, and why, for the log."""
-        self._orders: list[Order] = []  # one or two: a deque would be most of a seat's memory
+        self._orders: tuple[Order, ...] = ()  # one or two, and none once it is joined
         self._waiter: Deferred[Order] | None = None
         self._attempt: Deferred[End] | None = None
 
@@ -76,7 +76,7 @@ class Seat:
     def order(self) -> Deferred[Order]:
         """The next order, in turn."""
         if self._orders:
-            return succeed(self._orders.pop(0))
+            return succeed(self._next())
         self._waiter = Deferred()
         return self._waiter
 
@@ -90,7 +90,7 @@ class Seat:
             self.on_stop(order.word)
             return
         if not isinstance(order, Drop):
-            self._orders.append(order)
+            self._orders += (order,)
         if isinstance(order, (Drop, Stop)) and self._attempt is not None:
             attempt, self._attempt = self._attempt, None
             self.interrupted = True
@@ -99,7 +99,12 @@ class Seat:
         if waiter is not None and self._orders:
             self._waiter = None
             if not waiter.called:  # it may have been given up
-                waiter.callback(self._orders.pop(0))
+                waiter.callback(self._next())
+
+    def _next(self) -> Order:
+        order, *rest = self._orders
+        self._orders = tuple(rest)
+        return order
 
 
 class Claims:
@@ -145,7 +150,7 @@ class Claims:
 
     def seats(self, session: Session) -> Iterator[Seat]:
         """Those of its living channels, in order of arrival."""
-        for channel in session.channels.values():
+        for channel in session.channels:
             yield self._seats[channel]
 
     def learn(self, session: Session, key: Key) -> None:

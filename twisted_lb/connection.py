@@ -7,7 +7,7 @@ path until the relay has joined; from then on the relay names the ending.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -27,7 +27,7 @@ from .opening import Answer, Dialogue, Refuse, Shown, StartTls, Verdict, network
 from .reactors import Reactor
 from .secure import serve_tls
 from .sight import Overheard, Sight, Sources
-from .terms import Address, Ending, Route, TlsFacts
+from .terms import Address, Ending, Role, Route, TlsFacts
 from .wire.proxyheader import (
     ALPN,
     AUTHORITY,
@@ -41,6 +41,9 @@ from .wire.proxyssl import ClientSsl
 
 FAREWELL_TIMEOUT = 5.0
 """Seconds that a client who is refused gets to read why."""
+
+NOWHERE: Final = Address("", 0)
+"""Which of our addresses it was does not matter any more."""
 
 log = logger(__name__)
 T = TypeVar("T")
@@ -92,9 +95,10 @@ class Story:
         "cut",
         "id",
         "local",
+        "name",
         "parts",
         "peer",
-        "route",
+        "role",
         "seat",
         "server",
         "sight",
@@ -107,7 +111,10 @@ class Story:
         self.peer = client.peer
         self.local = client.local
         self.began = parts.reactor.seconds()
-        self.route: Route | None = None
+        self.role: Role = ""
+        """What its route says; empty until it is known."""
+        self.name = ""
+        """The server that its client asks for by name, if it does."""
         self.seat: Seat | None = None
         self.sight: Sight | None = None
         """What is seen of it, where channels are observed."""
@@ -128,6 +135,7 @@ class Story:
         """The client's End is a relay's from here on: an idle session keeps nothing it has no use
         for."""
         self._client = None
+        self.local = NOWHERE
 
     def ended(
         self, word: Ending, from_client: int = 0, from_server: int = 0, detail: str = ""
@@ -148,7 +156,7 @@ class Story:
             word,
             now - self.began,
             session,
-            self.route.role if self.route is not None else "",
+            self.role,
             server,
             from_client,
             from_server,
@@ -167,7 +175,8 @@ async def carry(story: Story) -> None:
     """Take one client from its first byte to its server."""
     parts = story.parts
     try:
-        story.route = route = await open_route(story)
+        route = await open_route(story)
+        story.role, story.name = route.role, route.name
         log.debug("{id} shows {route}", id=story.id, route=route)
         server = await _within(pin(story, route), parts.frontend.timeout.pin, parts)
         join(server, story)
@@ -330,8 +339,8 @@ def proxy_out(story: Story, rule: ServerRule, seat: Seat) -> bytes:
         (UNIQUE_ID, story.id.encode()),
         session_tlv(channel.role, channel.session.id),
     ]
-    if story.route is not None and story.route.name:
-        tlvs.insert(0, (AUTHORITY, story.route.name.encode()))
+    if story.name:
+        tlvs.insert(0, (AUTHORITY, story.name.encode()))
     if story.client.tls is not None:
         tlvs += tls_tlvs(story.client.tls)
     return encode_v2(peer, local, tlvs, crc=True)

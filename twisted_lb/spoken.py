@@ -59,9 +59,7 @@ class Opaque:
         seat = seat_of(story)
         channel = _Relayed(story, seat, self._idle)
         watch, overhear = self._watches(client, story)
-        joined = join_ends(
-            client, server, self._reactor, channel.over, watch=watch, overhear=overhear
-        )
+        joined = join_ends(client, server, self._reactor, channel, watch=watch, overhear=overhear)
         seat.on_stop, seat.joined = joined.stop, joined
         story.cut = channel.cut
         story.hand_over()
@@ -85,7 +83,7 @@ class Opaque:
         return each_of(learns, heard), overheard
 
 
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, weakref_slot=False)
 class _Relayed:
     """An opaque channel that is joined; as small as can be, for there may be many."""
 
@@ -93,7 +91,7 @@ class _Relayed:
     seat: Seat
     idle: Idle
 
-    def over(self, joined: Joined) -> None:
+    def __call__(self, joined: Joined) -> None:
         """Both sides are gone."""
         self.idle.unwatch(self.seat.session, joined)
         self.story.ended(joined.ending, joined.from_client, joined.from_server)

@@ -180,6 +180,12 @@ class Server:
     """Channels dialling it or joined to it."""
     addresses: tuple[str, ...] = ()
     """What its host resolved to last; empty until resolved (or for a literal address)."""
+    _title: str = attrs.field(init=False)
+    """Its full name, once: every one of its connections holds it for the log."""
+
+    @_title.default
+    def _named(self) -> str:
+        return f"{self.backend}/{self.name}"
 
     @property
     def full(self) -> bool:
@@ -187,4 +193,4 @@ class Server:
         return self.maxconn is not None and self.connections >= self.maxconn
 
     def __str__(self) -> str:
-        return f"{self.backend}/{self.name}"
+        return self._title

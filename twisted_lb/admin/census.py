@@ -48,7 +48,7 @@ class Census:
             else:
                 self.sessions[group, session.state.value] += 1
             roles = joined[group]
-            for channel in living.values():
+            for channel in living:
                 if channel.place is JOINED:
                     roles[channel.role] += 1
                 else:

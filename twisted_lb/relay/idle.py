@@ -10,10 +10,11 @@ kernel, but only four times in the shortest of the times that are waited for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from math import inf
-from typing import Protocol
+from types import MappingProxyType
+from typing import Final, Protocol
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -40,13 +41,17 @@ class Mover(Protocol):
         """End it with this word."""
 
 
-@attrs.define(eq=False)
+_NO_STALLS: Final[Mapping[Mover, float]] = MappingProxyType({})
+
+
+@attrs.define(eq=False, weakref_slot=False)
 class _Watched:
     session: Session
-    movers: dict[Mover, float | None]
-    """Each with its own stall time, if it has one."""
     moved: float
     """What those moved that are over."""
+    movers: tuple[Mover, ...] = ()
+    stalls: Mapping[Mover, float] = _NO_STALLS
+    """The stall times of those that have one."""
     look: float = 0.0
     """When it is to be looked at next."""
 
@@ -59,9 +64,8 @@ class _Watched:
         """What is waited for: since when, how long."""
         if self.session.group.idle is not None:
             yield self.last, self.session.group.idle
-        for mover, stall in self.movers.items():
-            if stall is not None:
-                yield mover.moved, stall
+        for mover, stall in self.stalls.items():
+            yield mover.moved, stall
 
     def next_look(self, now: float) -> float:
         """When the first of them may be over, or a quarter of the shortest has passed."""
@@ -93,15 +97,19 @@ class Idle:
         now = self._clock.seconds()
         watched = self._watched.get(session.id)
         if watched is None:
-            watched = self._watched[session.id] = _Watched(session, {}, now)
-        watched.movers[mover] = stall
+            watched = self._watched[session.id] = _Watched(session, now)
+        watched.movers += (mover,)
+        if stall is not None:
+            watched.stalls = {**watched.stalls, mover: stall}
         watched.look = now
 
     def unwatch(self, session: Session, mover: Mover) -> None:
         """It moves no more; what it moved counts for its session."""
         watched = self._watched.get(session.id)
         if watched is not None and mover in watched.movers:
-            del watched.movers[mover]
+            watched.movers = tuple(each for each in watched.movers if each is not mover)
+            others = {each: stall for each, stall in watched.stalls.items() if each is not mover}
+            watched.stalls = others or _NO_STALLS
             watched.moved = max(watched.moved, mover.moved)
             if not watched.movers:
                 del self._watched[session.id]
@@ -119,7 +127,7 @@ class Idle:
         if idle is not None and now - watched.last > idle:
             self._end(watched.session, "idle")
             return
-        for mover, stall in list(watched.movers.items()):
-            if stall is not None and now - mover.moved > stall:
+        for mover, stall in watched.stalls.items():
+            if now - mover.moved > stall:
                 mover.stop("idle")
         watched.look = watched.next_look(now)

@@ -42,25 +42,24 @@ class KeyTable:
         digest, held = self._digest(session.group, key), session.digests
         if digest in held[:1]:
             return
-        if digest in held:
-            held.remove(digest)
-        else:
+        if digest not in held:
             self._holders.setdefault(digest, []).append(session)
-        held.append(digest)
-        if len(held) > KEYS:
-            self._forget(session, held.pop(1))
+        first, *rest = (*(each for each in held if each != digest), digest)
+        if len(rest) >= KEYS:
+            self._forget(session, rest.pop(0))
+        session.digests = (first, *rest)
 
     def restore(self, session: Session, digests: Iterable[bytes]) -> None:
         """These keys, of a table with our secret, name this session."""
         for digest in digests:
             self._holders.setdefault(digest, []).append(session)
-            session.digests.append(digest)
+            session.digests += (digest,)
 
     def release(self, session: Session) -> None:
         """The session is over: its keys are free."""
         for digest in session.digests:
             self._forget(session, digest)
-        session.digests.clear()
+        session.digests = ()
 
     def _forget(self, session: Session, digest: bytes) -> None:
         holders = self._holders[digest]

@@ -64,7 +64,7 @@ class Places:
 
     def unqueue(self, session: Session) -> None:
         """None of this session's channels is let in any more, when it is about to end."""
-        for channel in session.channels.values():
+        for channel in session.channels:
             if channel.place is Place.QUEUED:
                 self.move(channel, Place.WAITING)
 

@@ -113,7 +113,7 @@ class Sessions:
             raise Ended("key-full", f"{len(session.channels)} channels")
         session.total += 1
         channel = Channel(session, role, session.total)
-        session.channels[channel.number] = channel
+        session.channels += (channel,)
         if reopened or session.state is State.LINGERING:
             self._revive(session)
         if session.state is State.PINNED:
@@ -160,7 +160,7 @@ class Sessions:
             return []
         session.state = State.PINNED
         session.tried = NOBODY
-        waiting = [c for c in session.channels.values() if c.place is Place.WAITING]
+        waiting = [c for c in session.channels if c.place is Place.WAITING]
         return [order for other in waiting for order in self._places.dial(other)]
 
     def refused(self, channel: Channel, now: float) -> Orders:
@@ -209,7 +209,7 @@ class Sessions:
         if channel.place is Place.GONE:
             return []
         session, was = channel.session, channel.place
-        del session.channels[channel.number]
+        session.channels = tuple(each for each in session.channels if each is not channel)
         closing = was is Place.JOINED and self._was_last_principal(channel)
         if closing:
             self._places.unqueue(session)
@@ -224,7 +224,7 @@ class Sessions:
         return orders + (self._ask(session) if session.state in ASKING else [])
 
     def _was_last_principal(self, channel: Channel) -> bool:
-        group, others = channel.session.group, channel.session.channels.values()
+        group, others = channel.session.group, channel.session.channels
         return group.rule(channel.role).principal and not any(
             group.rule(other.role).principal for other in others
         )
@@ -238,7 +238,7 @@ class Sessions:
         session.state, session.word = State.CLOSING, word
         self._deadlines.set(session, now + session.group.grace)
         orders: Orders = []
-        for channel in list(session.channels.values()):
+        for channel in session.channels:
             if channel.place is not Place.JOINED:
                 orders += [Stop(channel, word), *self.left(channel, word, now)]
         return orders
@@ -267,9 +267,9 @@ class Sessions:
         session.state, session.word = State.GONE, word
         self._places.unqueue(session)
         orders: Orders = []
-        for channel in session.channels.values():
+        for channel in session.channels:
             orders += [Stop(channel, word), *self._places.move(channel, Place.GONE)]
-        session.channels.clear()
+        session.channels = ()
         server = self._places.unpin(session)
         session.server = server if decided else None
         self._deadlines.clear(session)

@@ -39,7 +39,7 @@ class Place(enum.Enum):
     GONE = "gone"
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Channel:
     """One use of a connection by a session."""
 
@@ -55,7 +55,7 @@ class Channel:
         return self.place is Place.DIALLING or self.place is Place.JOINED
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, weakref_slot=False)
 class Session:
     """The channels that must reach one server, and that server once it is chosen."""
 
@@ -73,8 +73,8 @@ class Session:
     """Which of the server's addresses answered its first channel; whoever reaches it sets it."""
     tried: frozenset[Server] = NOBODY
     """While PINNING: the candidate being tried, and those that refused, went down or drain."""
-    channels: dict[int, Channel] = attrs.field(factory=dict)
-    """The living ones by number, in order of arrival."""
+    channels: tuple[Channel, ...] = ()
+    """The living ones, in order of arrival; mostly one."""
     total: int = 0
     due: float | None = None
     """When the linger or the grace ends."""
@@ -82,13 +82,13 @@ class Session:
     """How it will have ended when it is due."""
     elsewhere: float = 0.0
     """Until then another process may have channels of it: the pin is kept."""
-    digests: list[bytes] = attrs.field(factory=list)
+    digests: tuple[bytes, ...] = ()
     """What its keys are stored as; the one that opened it first."""
 
     @property
     def first(self) -> Channel:
         """The living channel that came first: while no server is certain, the one that asks."""
-        return next(iter(self.channels.values()))
+        return self.channels[0]
 
     @property
     def reserve(self) -> int:
