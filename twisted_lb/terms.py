@@ -66,7 +66,7 @@ class More(enum.Enum):
 MORE: Final = More.MORE
 
 
-@attrs.frozen
+@attrs.frozen(weakref_slot=False)
 class Address:
     """An IP address or host name, and a TCP port."""
 

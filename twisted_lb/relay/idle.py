@@ -47,13 +47,13 @@ _NO_STALLS: Final[Mapping[Mover, float]] = MappingProxyType({})
 @attrs.define(eq=False, weakref_slot=False)
 class _Watched:
     session: Session
-    moved: float
-    """What those moved that are over."""
+    moved: float = 0.0
+    """When those moved last that are over."""
     movers: tuple[Mover, ...] = ()
     stalls: Mapping[Mover, float] = _NO_STALLS
     """The stall times of those that have one."""
     look: float = 0.0
-    """When it is to be looked at next."""
+    """When it is to be looked at next; 0: in the next sweep."""
 
     @property
     def last(self) -> float:
@@ -94,14 +94,13 @@ class Idle:
 
     def watch(self, session: Session, mover: Mover, stall: float | None = None) -> None:
         """A channel of this session moves bytes from now on."""
-        now = self._clock.seconds()
         watched = self._watched.get(session.id)
         if watched is None:
-            watched = self._watched[session.id] = _Watched(session, now)
+            watched = self._watched[session.id] = _Watched(session)
         watched.movers += (mover,)
         if stall is not None:
             watched.stalls = {**watched.stalls, mover: stall}
-        watched.look = now
+        watched.look = 0.0
 
     def unwatch(self, session: Session, mover: Mover) -> None:
         """It moves no more; what it moved counts for its session."""
